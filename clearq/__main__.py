@@ -1,0 +1,7 @@
+"""``python -m clearq``."""
+
+import sys
+
+from clearq.cli.main import main
+
+sys.exit(main())
