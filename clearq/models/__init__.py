@@ -1,0 +1,49 @@
+"""The nouns of clearq: frozen pydantic models without any I/O."""
+
+from clearq.models.attempt import AttemptFile, Beat, Claim, EnqueueResponse, Outcome
+from clearq.models.event import ArtifactInfo, Event, LogLine, ScalarPoint, ScalarSummary
+from clearq.models.queue import Pause, Place, Queue
+from clearq.models.status import ENDED, Stage, Status
+from clearq.models.task import (
+    Container,
+    ExecutorKind,
+    Limits,
+    Needs,
+    Parameter,
+    Script,
+    Task,
+    TaskSpec,
+    TaskType,
+)
+from clearq.models.worker import Lane, Worker, WorkerInfo
+
+__all__ = [
+    "ENDED",
+    "ArtifactInfo",
+    "AttemptFile",
+    "Beat",
+    "Claim",
+    "Container",
+    "EnqueueResponse",
+    "Event",
+    "ExecutorKind",
+    "Lane",
+    "Limits",
+    "LogLine",
+    "Needs",
+    "Outcome",
+    "Parameter",
+    "Pause",
+    "Place",
+    "Queue",
+    "ScalarPoint",
+    "ScalarSummary",
+    "Script",
+    "Stage",
+    "Status",
+    "Task",
+    "TaskSpec",
+    "TaskType",
+    "Worker",
+    "WorkerInfo",
+]

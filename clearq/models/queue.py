@@ -1,0 +1,57 @@
+"""Queues: ordered sets of task ids."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from clearq.models.base import Frozen
+
+#: Queues that a fresh server has.
+BUILTIN_QUEUES = ("default", "services")
+
+
+class Pause(Frozen):
+    """Who stopped a queue from being served, when and why."""
+
+    by: str
+    why: str
+    at: float
+
+
+class Queue(Frozen):
+    """A queue with its counts of this moment."""
+
+    id: str
+    name: str
+    tags: tuple[str, ...] = ()
+    pause: Pause | None = None
+    created: float | None = None
+    rev: int = 0
+    waiting: int = 0
+    delayed: int = 0
+    running: int = 0
+    workers: int = 0  #: live workers that listen to it
+    oldest: float | None = None  #: enqueue time of the task that waits longest
+
+
+class Place(Frozen):
+    """Where a task is to stand: exactly one of the fields is set."""
+
+    front: bool = False
+    back: bool = False
+    up: int | None = None
+    down: int | None = None
+    to: int | None = None  #: index from 0, the head
+    before: str | None = None  #: task id
+    after: str | None = None  #: task id
+
+
+def slug(name: str) -> str:
+    """A queue's id from its first name: ``"GPU Queue"`` gives ``gpu-queue``.
+
+    Never empty; letters outside ASCII are kept where they are letters or digits.
+    """
+    text = unicodedata.normalize("NFKC", name).casefold()
+    text = re.sub(r"[^\w]+", "-", text).strip("-_")
+    return text[:64].strip("-") or "queue"
