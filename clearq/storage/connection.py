@@ -1,0 +1,316 @@
+"""The one way to Redis or Valkey: commands, scripts, time-outs, repeats, and errors in clearq's words."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Self, TypeVar
+
+import redis.asyncio as redis
+from redis import exceptions as driver
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from clearq.errors import (
+    ClearqError,
+    ConfigurationError,
+    SchemaMismatch,
+    StorageDenied,
+    StorageError,
+    StorageFull,
+    StorageTooOld,
+    StorageUnavailable,
+)
+from clearq.models.queue import BUILTIN_QUEUES, slug
+from clearq.settings import Settings, mask_url
+from clearq.storage import scripts
+from clearq.storage.keys import SCHEMA, Keys
+from clearq.storage.wire import Bytes, ReplyError, Wire
+
+log = logging.getLogger("clearq.storage")
+
+Argument = str | int | float | bytes
+T = TypeVar("T")
+
+#: Starts the server again if it is ours and died.
+Revive = Callable[[], Awaitable[None]]
+#: Seconds between two tries of it.
+REVIVE_PAUSE = 2.0
+
+#: Longer than any wait for a bell, which has its own limit.
+DAY = 86400.0
+
+#: Oldest Redis that has all commands used here.
+OLDEST_SERVER = (6, 2)
+
+
+class Storage:
+    """Connections to one server and one namespace.
+
+    Every script is safe to repeat (each carries an id, a fence or a request number), so a command that met a cut
+    connection is sent again until ``settings.patience`` is over. The driver's own repeats are off: they would not
+    know which calls may be repeated, nor when to stop.
+    """
+
+    def __init__(self, settings: Settings, url: str, revive: Revive | None = None) -> None:
+        self.settings = settings
+        self.url = url
+        self._revive = revive
+        self._revived = -REVIVE_PAUSE
+        self.keys = Keys(settings.namespace)
+        self._client = self._make_client(settings.command_timeout)
+        self._blocking = self._make_client(None)
+        self._wire: Wire | None = None
+        self._wiring = asyncio.Lock()
+        self._bells: set[Wire] = set()
+        self._idle_bells: list[Wire] = []
+
+    def _make_client(self, timeout: float | None) -> redis.Redis:
+        tcp = {} if self.url.startswith("unix:") else {"socket_keepalive": True}
+        try:
+            return redis.Redis.from_url(
+                self.url,
+                protocol=2,
+                decode_responses=True,
+                encoding_errors="surrogateescape",
+                socket_timeout=timeout,
+                socket_connect_timeout=self.settings.connect_timeout,
+                retry=Retry(NoBackoff(), 0),
+                retry_on_error=[],
+                health_check_interval=0,
+                client_name="clearq",
+                **tcp,
+            )
+        except (ValueError, TypeError) as error:
+            raise ConfigurationError(
+                f"CLEARQ_URL {mask_url(self.url)!r} cannot be used: {error}. "
+                "It looks like redis://host:6379/0, rediss://host:6380/0 or unix:///path/to/socket."
+            ) from error
+
+    @classmethod
+    async def connect(cls, settings: Settings, url: str, revive: Revive | None = None) -> Self:
+        """Open, check the server and prepare the namespace. ``revive`` is called when the server goes away.
+
+        Raises StorageUnavailable, StorageDenied, StorageTooOld, SchemaMismatch or ConfigurationError.
+        """
+        storage = cls(settings, url, revive)
+        try:
+            await storage._check_server()
+            arguments = [text for name in BUILTIN_QUEUES for text in (name, slug(name))]
+            word, schema = await storage.script("init", "", SCHEMA, *arguments)
+            if word == "schema":
+                raise SchemaMismatch(
+                    f"The data in namespace {settings.namespace!r} has layout {schema}, this clearq writes layout "
+                    f"{SCHEMA}. Install the clearq version that wrote it, or use another CLEARQ_NAMESPACE."
+                )
+        except BaseException:
+            await storage.close()
+            raise
+        return storage
+
+    async def _check_server(self) -> None:
+        try:
+            info: dict[str, Any] = await self.command("INFO", "server")
+        except StorageDenied as error:
+            if "info" in str(error).lower():
+                return  # an ACL user without INFO: the scripts will tell
+            raise
+        version = str(info.get("redis_version", "0"))
+        numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
+        if numbers < OLDEST_SERVER:
+            raise StorageTooOld(
+                f"The server at {mask_url(self.url)} is Redis {version}; clearq needs Redis 6.2 or Valkey. "
+                "Upgrade it, or unset CLEARQ_URL to use the embedded server."
+            )
+
+    async def close(self) -> None:
+        """Close all connections. Safe to call twice."""
+        await self._client.aclose()
+        await self._blocking.aclose()
+        for wire in (self._wire, *self._bells):
+            if wire is not None:
+                wire.close()
+
+    async def command(self, *arguments: Argument, patience: float | None = None) -> Any:
+        """One command that does not block."""
+        return await self._repeat(lambda: self._client.execute_command(*arguments), patience)  # type: ignore[no-untyped-call]
+
+    async def commands(self, batch: Sequence[tuple[Argument, ...]], patience: float | None = None) -> list[Any]:
+        """Several commands in one round trip; not atomic."""
+
+        async def send() -> list[Any]:
+            async with self._client.pipeline(transaction=False) as pipe:
+                for arguments in batch:
+                    pipe.execute_command(*arguments)
+                return list(await pipe.execute())
+
+        return await self._repeat(send, patience) if batch else []
+
+    async def script(self, name: str, *arguments: Argument, patience: float | None = None) -> Any:
+        """Run one transition. ``arguments`` are its ARGV."""
+        script = scripts.load(name)
+
+        async def send() -> Any:
+            try:
+                return await self._client.evalsha(script.sha, 1, self.keys.meta, *arguments)
+            except driver.NoScriptError:
+                return await self._client.eval(script.source, 1, self.keys.meta, *arguments)
+
+        return await self._repeat(send, patience)
+
+    async def hot(self, name: str, *arguments: Bytes, patience: float | None = None) -> Any:
+        """Run one transition on the thin connection: takes and answers bytes. For what happens for every function."""
+        script = scripts.load(name)
+
+        async def send() -> Any:
+            wire = self._wire if self._wire is not None and self._wire.open else await self._connect_wire()
+            try:
+                async with asyncio.timeout(self.settings.command_timeout):
+                    return await wire.call("EVALSHA", script.sha, 1, self.keys.meta, *arguments)
+            except TimeoutError:
+                wire.close()  # its answer may still come and would be taken for the next one's
+                raise
+            except ReplyError as error:
+                if not str(error).startswith("NOSCRIPT"):
+                    raise
+            return await wire.call("EVAL", script.source, 1, self.keys.meta, *arguments)
+
+        return await self._repeat(send, patience)
+
+    def hot_now(self, name: str, *arguments: Bytes) -> asyncio.Future[Any] | None:
+        """:meth:`hot` once, without waiting or repeating; ``None`` when there is no connection at the moment.
+
+        Whatever it raises, :meth:`hot` tries again and says it properly.
+        """
+        if self._wire is None or not self._wire.open:
+            return None
+        return self._wire.call_at_once("EVALSHA", scripts.load(name).sha, 1, self.keys.meta, *arguments)
+
+    async def _connect_wire(self) -> Wire:
+        async with self._wiring:
+            if self._wire is None or not self._wire.open:
+                self._wire = await self._new_wire(self.settings.command_timeout)
+            return self._wire
+
+    async def _new_wire(self, patience: float) -> Wire:
+        context = None
+        if self.url.startswith("rediss:"):
+            context = self._client.connection_pool.make_connection().ssl_context.get()  # type: ignore[no-untyped-call]
+        return await Wire.connect(self.url, self.settings.connect_timeout, context, patience)
+
+    async def bell(self, key: str, timeout: float) -> bool:
+        """Wait until the list ``key`` has an entry, and take it. On a thin connection: it is what a latency is made of.
+
+        Raises StorageUnavailable; it is not repeated, whoever waits looks at the truth again anyway.
+        """
+        wire: Wire | None = None
+        try:
+            async with asyncio.timeout(timeout + self.settings.command_timeout):
+                while self._idle_bells and wire is None:
+                    kept = self._idle_bells.pop()
+                    wire = kept if kept.open else None
+                wire = wire or await self._new_wire(DAY)
+                self._bells.add(wire)
+                rung = await wire.call("BLPOP", key, str(timeout)) is not None
+        except BaseException as error:
+            if wire is not None:
+                self._bells.discard(wire)
+                wire.close()
+            if isinstance(error, TimeoutError):
+                raise StorageUnavailable(f"No answer from {mask_url(self.url)}.") from error
+            if isinstance(error, driver.RedisError | ReplyError | OSError):
+                raise self._translate(error) from error
+            raise
+        if wire.open:
+            self._idle_bells.append(wire)
+        return rung
+
+    async def block(self, *arguments: Argument, timeout: float) -> Any:
+        """One blocking command on a connection of its own; ``timeout`` is the one given to the command.
+
+        It is not repeated: whoever blocks looks at the truth again anyway.
+        """
+        try:
+            async with asyncio.timeout(timeout + self.settings.command_timeout):
+                return await _cancellable(lambda: self._blocking.execute_command(*arguments))  # type: ignore[no-untyped-call]
+        except TimeoutError as error:
+            raise StorageUnavailable(f"No answer from {mask_url(self.url)}.") from error
+        except (driver.RedisError, OSError) as error:
+            raise self._translate(error) from error
+
+    async def wait_for(self, *arguments: Argument, timeout: float) -> Any:
+        """Like :meth:`block` for loops that look again anyway: a server that is away answers nothing (None), after
+        a pause; the look that follows tells when it stays away.
+        """
+        try:
+            return await self.block(*arguments, timeout=timeout)
+        except StorageUnavailable as error:
+            log.debug("%s", error)
+            await asyncio.sleep(min(timeout, 0.5))
+            return None
+
+    async def _repeat(self, send: Callable[[], Awaitable[T]], patience: float | None) -> T:
+        limit = self.settings.patience if patience is None else patience
+        start, pause = time.monotonic(), 0.05
+        while True:
+            try:
+                return await _cancellable(send)
+            except (driver.RedisError, ReplyError, OSError, TimeoutError) as error:
+                translated = self._translate(error)
+                if isinstance(translated, StorageUnavailable):
+                    await self._call_for_help()
+                left = limit - (time.monotonic() - start)
+                if not isinstance(translated, StorageUnavailable) or left <= 0:
+                    raise translated from error
+                log.debug("server away, next try in %.2f s: %s", pause, error)
+            await asyncio.sleep(min(pause, max(left, 0)))
+            pause = min(pause * 2, 1.0)
+
+    async def _call_for_help(self) -> None:
+        """An embedded server that died has nobody to start it again but those who use it."""
+        now = time.monotonic()
+        if self._revive is None or now - self._revived < REVIVE_PAUSE:
+            return
+        self._revived = now
+        try:
+            await self._revive()
+        except ClearqError as error:
+            log.warning("%s", error)
+
+    def _translate(self, error: BaseException) -> StorageError:
+        if isinstance(error.__cause__, driver.AuthenticationError):
+            error = error.__cause__  # over a unix socket redis-py wraps it in a ConnectionError
+        shown, text = mask_url(self.url), str(error)
+        if isinstance(error, driver.AuthenticationError | driver.NoPermissionError) or text.startswith(
+            ("WRONGPASS", "NOAUTH", "NOPERM")
+        ):
+            return StorageDenied(
+                f"The server at {shown} refused this user: {text}. Check user name, password and ACL in CLEARQ_URL."
+            )
+        if isinstance(error, driver.OutOfMemoryError) or "OOM command not allowed" in text:
+            return StorageFull(
+                f"The server at {shown} is out of memory (maxmemory reached): new work is refused, running work can "
+                "end. Raise maxmemory, or clear queues and delete old tasks."
+            )
+        if isinstance(error, driver.ConnectionError | driver.TimeoutError | OSError | TimeoutError) or text.startswith(
+            ("LOADING", "BUSY ", "MASTERDOWN", "READONLY", "CLUSTERDOWN", "TRYAGAIN")
+        ):
+            return StorageUnavailable(
+                f"Redis or Valkey at {shown} cannot be reached: {text or type(error).__name__}. "
+                "Check that it runs and that CLEARQ_URL names it; `clearq doctor` tells more."
+            )
+        if text.startswith("MISCONF"):
+            return StorageError(f"The server at {shown} cannot save to its disk and refuses writes: {text}")
+        return StorageError(f"The server at {shown} answered: {text}")
+
+
+async def _cancellable(send: Callable[[], Awaitable[T]]) -> T:
+    """Await ``send``; a cancellation that the driver swallowed (it does while it connects) is raised after it."""
+    task = asyncio.current_task()
+    before = task.cancelling() if task else 0
+    answer = await send()
+    if task and task.cancelling() > before:
+        raise asyncio.CancelledError
+    return answer

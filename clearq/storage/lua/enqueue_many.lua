@@ -1,0 +1,133 @@
+-- Put many new functions into queues, all or nothing. A queue that does not exist is made.
+-- KEYS[1] meta (hash)   ARGV: now, then for each task: id, queue name or id, its slug, function, arguments,
+--   priority ('' is 0), delay in ms ('' none), due in ms ('' none), count of further fields, then their names and
+--   values (app, unique, unique.mode (start done time), unique.ms, after (ids, space-separated), after.rule (all any
+--   run), keep, options, limits.losses, limits (keys of limits, space-separated))
+-- Touches t:<id>, permits:<queue> (hashes), limit.held:*, limit.lane:*, fn:<queue> / fn.<app>:<queue> / delayed (zset), unique:<key> (string), after:<id> (set),
+--   idle:<lane> (zset), bell:<process> (list), queues, queue:<queue> (hashes), events.fn (stream)
+-- RETURNS one word a task: {'queued'} (also for the same task again) | {'duplicate'} and the id that holds the key
+--   | {'exists'} (another task has that id) | {'no_parent', id} for the whole call, which then does nothing
+-- @include base
+-- @include order
+-- @include queues
+-- @include limits
+-- @include tasks
+local tasks, given, i = {}, {}, 2
+while i <= #ARGV do
+  local entry = { id = ARGV[i], queue = ARGV[i + 1], slug = ARGV[i + 2], fn = ARGV[i + 3], args = ARGV[i + 4],
+    priority = ARGV[i + 5], delay = ARGV[i + 6], due = ARGV[i + 7], extra = tonumber(ARGV[i + 8]), at = i + 9 }
+  for j = entry.at, entry.at + 2 * entry.extra - 1, 2 do entry[ARGV[j]] = ARGV[j + 1] end
+  if entry.after then
+    for parent in string.gmatch(entry.after, '%S+') do
+      if not given[parent] and call('EXISTS', task_key(parent)) == 0 then return { 'no_parent', parent } end
+    end
+  end
+  given[entry.id] = true
+  tasks[#tasks + 1] = entry
+  i = entry.at + 2 * entry.extra
+end
+
+local now = clock(ARGV[1])
+local found, words, counts = {}, {}, {}
+local arrivals = {} -- queue id to what can be claimed at once, in order
+
+-- How many of a task's parents have not ended; registers it with those.
+local function waits_for(entry)
+  local left, bad = 0, false
+  for parent in string.gmatch(entry.after, '%S+') do
+    local status = call('HGET', task_key(parent), 'status') or 'queued'
+    if status == 'queued' or status == 'in_progress' or status == 'created' then
+      call('SADD', P .. 'after:' .. parent, entry.id)
+      call('HSET', task_key(parent), 'parent_of', '1', 'x', '1')
+      left = left + 1
+    elseif status ~= 'completed' and entry['after.rule'] ~= 'run' then
+      bad = true
+    elseif entry['after.rule'] == 'any' then
+      return 0, false
+    end
+  end
+  return left, bad and (entry['after.rule'] ~= 'any' or left == 0)
+end
+
+for _, entry in ipairs(tasks) do
+  local key = task_key(entry.id)
+  local word = 'queued'
+  local known = call('HMGET', key, 'fn', 'args')
+  if known[1] then
+    if known[1] ~= entry.fn or known[2] and known[2] ~= entry.args then word = 'exists' end
+  else
+    local holder = entry.unique and call('GET', P .. 'unique:' .. entry.unique)
+    if holder then
+      word = 'duplicate ' .. holder
+    else
+      local queue = found[entry.queue]
+      if not queue then
+        queue = find_queue(entry.queue) or make_queue(now, entry.queue, entry.slug)
+        found[entry.queue] = queue
+      end
+      call('HSET', key, 'fn', entry.fn, 'args', entry.args, 'queue', queue, 'enqueued', now)
+      if entry.extra > 0 then call('HSET', key, 'x', '1', unpack(ARGV, entry.at, entry.at + 2 * entry.extra - 1)) end
+      if entry.priority ~= '' then call('HSET', key, 'priority', entry.priority) end
+      if entry.unique then
+        if entry['unique.ms'] then
+          call('SET', P .. 'unique:' .. entry.unique, entry.id, 'PX', entry['unique.ms'])
+        else
+          call('SET', P .. 'unique:' .. entry.unique, entry.id)
+        end
+      end
+      local due = entry.due ~= '' and entry.due or nil
+      if entry.delay ~= '' then due = int(tonumber(now) + tonumber(entry.delay)) end
+      local left, bad = 0, false
+      if entry.after then left, bad = waits_for(entry) end
+      if left > 0 or bad then
+        call('HSET', key, 'x', '1', 'waits', int(left + (bad and 1 or 0)))
+        if due then call('HSET', key, 'due', due) end
+        call('HINCRBY', queue_key(queue), 'held', 1)
+        if bad then
+          -- A parent has failed already: the rule is applied by the next upkeep, like any other end.
+          call('SADD', P .. 'after:' .. entry.id .. ':failed', entry.id)
+          call('SADD', P .. 'todo', 'after failed ' .. entry.id .. ':failed')
+        end
+      elseif due and tonumber(due) > tonumber(now) then
+        put_in_queue(entry.id, entry, queue, nil, due, now)
+      else
+        local list = arrivals[queue]
+        if not list then
+          list = {}
+          arrivals[queue] = list
+        end
+        list[#list + 1] = entry
+      end
+      counts[entry.fn] = (counts[entry.fn] or 0) + 1
+    end
+  end
+  words[#words + 1] = word
+end
+
+-- One call takes the places of a queue, one puts the tasks into a lane: a call a task would cost more than its work.
+for queue, entries in pairs(arrivals) do
+  local place, lanes = next_places(queue, #entries), {}
+  for _, entry in ipairs(entries) do
+    local score = int((1000 - tonumber(entry.priority ~= '' and entry.priority or '0')) * BAND + place)
+    if entry.limits then
+      admit(entry.id, entry, queue, score)
+    else
+      local lane = lane_of(queue, entry.fn, entry.app)
+      local flat = lanes[lane]
+      if not flat then
+        flat = {}
+        lanes[lane] = flat
+      end
+      flat[#flat + 1] = score
+      flat[#flat + 1] = entry.id
+    end
+    place = place + STEP
+  end
+  local open = call('HEXISTS', queue_key(queue), 'paused') == 0
+  for lane, flat in pairs(lanes) do
+    for i = 1, #flat, 1000 do call('ZADD', P .. lane, unpack(flat, i, math.min(i + 999, #flat))) end
+    if open then ring_lane(lane, math.min(#flat / 2, 100)) end
+  end
+end
+emit_functions(now, 'queued', counts)
+return words

@@ -1,0 +1,96 @@
+-- What happens to a task's hash, whichever script does it.
+
+local function read_task(id)
+  local flat = call('HGETALL', task_key(id))
+  if #flat == 0 then return nil end
+  local task = {}
+  for i = 1, #flat, 2 do task[flat[i]] = flat[i + 1] end
+  task.status = task.status or 'queued'
+  return task
+end
+
+-- The fields that decide about an attempt; cheaper than the whole hash, which may hold a large diff.
+local STATE = { 'status', 'stage', 'queue', 'priority', 'fence', 'holder', 'host_id', 'gpus_held', 'fn', 'app',
+  'failures', 'losses', 'limits.retries', 'limits.retry_delay', 'limits.retry_delay_max', 'limits.losses',
+  'limits.lost_timeout', 'worker', 'manual', 'stop', 'score', 'due', 'request', 'rev', 'claims', 'enqueued',
+  'name', 'unique', 'unique.mode', 'keep', 'parent_of', 'waits', 'after.rule', 'limits', 'held', 'kept', 'spent' }
+
+local function read_state(id)
+  local values = call('HMGET', task_key(id), unpack(STATE))
+  local task, any = {}, false
+  for i, name in ipairs(STATE) do
+    if values[i] then
+      task[name] = values[i]
+      any = true
+    end
+  end
+  if not any then return nil end
+  task.status = task.status or 'queued'
+  return task
+end
+
+local function may_follow(before, after)
+  return before == after or (TRANSITIONS[before] and TRANSITIONS[before][after] or false)
+end
+
+-- Script tasks are listed by their last change; lean function tasks are not.
+local function touch(id, task, now)
+  if task.fn then return end
+  call('ZADD', P .. 'changed', now, id)
+end
+
+local function set_status(id, task, now, status, reason, message)
+  local fields = { 'status', status, 'status_changed', now, 'updated', now }
+  if not task.fn or (reason or '') ~= '' then
+    fields[#fields + 1] = 'status_reason'
+    fields[#fields + 1] = reason or ''
+    fields[#fields + 1] = 'status_message'
+    fields[#fields + 1] = message or ''
+  end
+  call('HSET', task_key(id), unpack(fields))
+  touch(id, task, now)
+end
+
+-- Put a queued task within reach of workers, or where it waits for its permits.
+local function enter_lane(id, task, queue, score)
+  if task.limits then return admit(id, task, queue, score) end
+  local lane = lane_of(queue, task.fn, task.app)
+  call('ZADD', P .. lane, score, id)
+  if call('HEXISTS', queue_key(queue), 'paused') == 0 then ring_work(lane) end
+end
+
+-- Queue a task: now, or at `due`. `score` is the place it had, or nil for a new one at the tail.
+local function put_in_queue(id, task, queue, score, due, now)
+  if due and tonumber(due) > tonumber(now) then
+    local first = call('ZRANGE', P .. 'delayed', 0, 0, 'WITHSCORES')
+    call('ZADD', P .. 'delayed', due, id)
+    call('HSET', task_key(id), 'due', due)
+    if score then call('HSET', task_key(id), 'score', score) end
+    call('HINCRBY', queue_key(queue), 'delayed', 1)
+    if not first[2] or tonumber(due) < tonumber(first[2]) then ring_lane('timer', 1) end
+    return
+  end
+  enter_lane(id, task, queue, score or tail_score(queue, tonumber(task.priority or '0')))
+end
+
+-- Take a queued task out of wherever it waits.
+local function take_from_queue(id, task)
+  local queue = task.queue
+  if call('ZREM', P .. lane_of(queue, task.fn, task.app), id) == 1 then
+    if task.limits then leave_lane(id, task, queue) end
+    return
+  end
+  if task.held then return leave_held(id, task, queue) end
+  if call('ZREM', P .. 'delayed', id) == 1 then call('HINCRBY', queue_key(queue), 'delayed', -1) end
+  if task.waits then
+    call('HINCRBY', queue_key(queue), 'held', -1)
+    call('HDEL', task_key(id), 'waits')
+  end
+  call('HDEL', task_key(id), 'due', 'score')
+end
+
+local function wake_waiters(id)
+  local waiters = P .. 'waiters:' .. id
+  for _, client in ipairs(call('SMEMBERS', waiters)) do ring(client) end
+  call('DEL', waiters)
+end

@@ -1,0 +1,153 @@
+-- Upkeep that every claim, beat and timer carries a little of: due tasks, and one unfinished sliced work.
+
+-- Move up to 100 due tasks to their lanes. ZREM first: one mover wins.
+local function promote(now)
+  for _, id in ipairs(call('ZRANGEBYSCORE', P .. 'delayed', '-inf', now, 'LIMIT', 0, 100)) do
+    if call('ZREM', P .. 'delayed', id) == 1 then
+      local task = read_state(id)
+      if task then
+        call('HINCRBY', queue_key(task.queue), 'delayed', -1)
+        call('HDEL', task_key(id), 'due', 'score')
+        enter_lane(id, task, task.queue, task.score or tail_score(task.queue, tonumber(task.priority or '0')))
+      end
+    end
+  end
+end
+
+-- Take tasks enqueued until `cleared` out of a queue, 200 a slice; true when none is left.
+local function clear_slice(now, queue)
+  local cleared = tonumber(call('HGET', queue_key(queue), 'clearing') or '0')
+  local taken = 0
+  local function take(id)
+    local task = read_state(id)
+    if not task or task.queue ~= queue or tonumber(task.enqueued or '0') > cleared then return end
+    take_from_queue(id, task)
+    call('HDEL', task_key(id), 'request')
+    set_status(id, task, now, 'created', 'queue cleared')
+    emit(now, 'task.dequeued', id, queue, '', 'created', 'queue cleared')
+    taken = taken + 1
+  end
+  for _, lane in ipairs(lanes_of(queue)) do
+    local skip = 'clear_skip:' .. lane
+    local offset = tonumber(call('HGET', queue_key(queue), skip) or '0')
+    local ids = call('ZRANGE', lane, offset, offset + 199)
+    for _, id in ipairs(ids) do take(id) end
+    if #ids > 0 then
+      -- Those that came after the clear stay; the next slice begins behind them.
+      call('HINCRBY', queue_key(queue), skip, #ids - taken)
+      return taken, false
+    end
+  end
+  local cursor = call('HGET', queue_key(queue), 'clear_cursor') or '0'
+  if tonumber(call('HGET', queue_key(queue), 'delayed') or '0') > 0 then
+    local answer = call('ZSCAN', P .. 'delayed', cursor, 'COUNT', 200)
+    for i = 1, #answer[2], 2 do take(answer[2][i]) end
+    if answer[1] ~= '0' then
+      call('HSET', queue_key(queue), 'clear_cursor', answer[1])
+      return taken, false
+    end
+  end
+  if tonumber(call('HGET', queue_key(queue), 'held') or '0') > 0 then
+    -- Every key with held tasks stands in `permits`; none moves to another key while the queue is being cleared.
+    local keys = call('HSCAN', P .. 'permits:' .. queue, call('HGET', queue_key(queue), 'clear_held') or '0', 'COUNT', 50)
+    for i = 1, #keys[2], 2 do
+      local held = P .. 'limit.held:' .. queue .. ':' .. keys[2][i]
+      for _, id in ipairs(call('ZRANGE', held, 0, -1)) do
+        if taken >= 400 then return taken, false end
+        take(id)
+      end
+    end
+    if keys[1] ~= '0' then
+      call('HSET', queue_key(queue), 'clear_held', keys[1])
+      return taken, false
+    end
+  end
+  call('HDEL', queue_key(queue), 'clearing', 'clear_cursor', 'clear_held')
+  for _, lane in ipairs(lanes_of(queue)) do call('HDEL', queue_key(queue), 'clear_skip:' .. lane) end
+  return taken, true
+end
+
+-- Requeue or mark lost what a dead holder answered for, 100 a slice; true when nothing is left.
+local function reclaim_slice(now, holder)
+  local own = P .. 'own:' .. holder
+  local ids = call('HKEYS', own)
+  for i = 1, math.min(#ids, 100) do
+    local id = ids[i]
+    local entry = read_own(holder, id)
+    local task = read_state(id)
+    if task and task.fence == entry.fence and task.holder == holder then
+      if task.fn or task.stage == 'claimed' then
+        -- Its holder is marked dead: a claimed task can no longer start, a function's end is refused.
+        lose(id, task, now, 'no heartbeat from ' .. (task.worker or holder))
+      else
+        local deadline = int(tonumber(now) + tonumber(task['limits.lost_timeout'] or DEFAULT_LOST_TIMEOUT) * 1000)
+        call('HDEL', own, id)
+        call('HSET', task_key(id), 'stage', 'lost', 'score', entry.score)
+        if entry.stop then call('HSET', task_key(id), 'stop', '1') end
+        call('HDEL', task_key(id), 'holder')
+        call('ZADD', P .. 'lost', deadline, id)
+        set_status(id, task, now, 'in_progress', 'no heartbeat from its supervisor', '')
+        emit(now, 'task.lost', id, task.queue, task.worker, 'in_progress')
+        ring_lane('timer', 1)
+      end
+    end
+    call('HDEL', own, id)
+  end
+  return #ids <= 100
+end
+
+-- A lost attempt whose time to come back is over.
+local function expire_lost(now)
+  for _, id in ipairs(call('ZRANGEBYSCORE', P .. 'lost', '-inf', now, 'LIMIT', 0, 100)) do
+    local task = read_state(id)
+    if task and task.stage == 'lost' then
+      lose(id, task, now, 'it did not come back in time')
+    else
+      call('ZREM', P .. 'lost', id)
+    end
+  end
+end
+
+-- Keys with a free permit and held tasks: several at once, as the tries of a call last.
+local function carry_limits()
+  for _, item in ipairs(call('SRANDMEMBER', P .. 'todo', 64)) do
+    local queue, key = string.match(item, '^limit (%S+) (.*)$')
+    if queue then
+      call('SREM', P .. 'todo', item)
+      shrink(queue, key)
+      look_at(queue, key)
+    end
+  end
+  pump()
+end
+
+-- Carry on one item of unfinished work.
+local function carry_on(now)
+  local item = call('SRANDMEMBER', P .. 'todo')
+  if not item then return end
+  local verb, argument = string.match(item, '^(%S+) (.*)$')
+  local done = true
+  if verb == 'clear' then
+    local _
+    _, done = clear_slice(now, argument)
+  elseif verb == 'reclaim' then
+    done = reclaim_slice(now, argument)
+  elseif verb == 'after' then
+    local status, parent = string.match(argument, '^(%S+) (.*)$')
+    done = release_dependants(parent, status, now)
+  elseif verb == 'limit' then
+    return carry_limits()
+  elseif verb == 'resize' then
+    local queue, name, cursor = string.match(argument, '^(%S+) (%S+) (%S+)$')
+    local following = resize_slice(queue, name, cursor)
+    if following ~= '0' then call('SADD', P .. 'todo', 'resize ' .. queue .. ' ' .. name .. ' ' .. following) end
+    done = following == '0' or following ~= cursor
+  end
+  if done then call('SREM', P .. 'todo', item) end
+end
+
+local function upkeep(now)
+  promote(now)
+  return_permits(now)
+  carry_on(now)
+end
