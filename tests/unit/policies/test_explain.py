@@ -1,0 +1,83 @@
+"""One sentence why a task waits."""
+
+from __future__ import annotations
+
+import pytest
+
+from clearq.models import (
+    ExecutorKind,
+    Lane,
+    Needs,
+    Pause,
+    Queue,
+    Stage,
+    Status,
+    Task,
+    TaskSpec,
+    Worker,
+    WorkerInfo,
+)
+from clearq.policies import explain
+
+QUEUE = Queue(id="gpu", name="GPU Queue")
+
+
+def task(**changes) -> Task:
+    spec = TaskSpec(name="t", needs=Needs(gpus=changes.pop("gpus", 0)), executor=changes.pop("executor", "venv"))
+    return Task(**{"id": "a" * 32, "spec": spec, "status": Status.QUEUED, "queue": "gpu", **changes})
+
+
+def worker(*, gpus=(), tasks=(), queue="gpu", kind="script", executors=(), state="", alive=True) -> Worker:
+    info = WorkerInfo(label="h:0", lanes=(Lane(queue=queue, kind=kind),), gpus=gpus, executors=executors)
+    return Worker(id="h:0.x", info=info, tasks=tasks, state=state, alive=alive)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"task": task(status=Status.CREATED)}, ["draft"]),
+        ({"task": task(status=Status.COMPLETED, status_reason="exit 0")}, ["completed", "exit 0"]),
+        ({"task": task(status=Status.IN_PROGRESS, stage=Stage.RUNNING, worker="h:1")}, ["h:1", "running"]),
+        ({"task": task(status=Status.IN_PROGRESS, stage=Stage.LOST)}, ["silent"]),
+        ({"task": task(), "queue": None}, ["does not exist"]),
+        ({"task": task(due=130.0), "now": 100.0}, ["30 s from now"]),
+        (
+            {"task": task(due=700.0, failures=2, status_reason="exit code 1"), "now": 100.0},
+            ["10 min", "exit code 1"],
+        ),
+        (
+            {
+                "task": task(),
+                "queue": QUEUE.model_copy(update={"pause": Pause(by="ann", why="repair", at=1.0)}),
+            },
+            ["paused by ann", "repair"],
+        ),
+        ({"task": task()}, ["No worker serves", "GPU Queue"]),
+        ({"task": task(), "workers": [worker(queue="other")]}, ["No worker serves"]),
+        ({"task": task(), "workers": [worker(kind="function")]}, ["No worker serves"]),
+        ({"task": task(), "workers": [worker(alive=False)]}, ["No worker serves"]),
+        (
+            {"task": task(gpus=2), "workers": [worker(gpus=("G0",)), worker()]},
+            ["needs 2 GPUs", "largest agent", "has 1"],
+        ),
+        (
+            {"task": task(executor=ExecutorKind.DOCKER), "workers": [worker(executors=("venv",))]},
+            ["Executor docker is served by no worker"],
+        ),
+        ({"task": task(), "ahead": 3, "workers": [worker(tasks=("b",))]}, ["3 tasks before it", "busy"]),
+        ({"task": task(), "ahead": 1, "workers": [worker()]}, ["1 task before it"]),
+        (
+            {"task": task(), "workers": [worker(tasks=("b",)), worker(tasks=("c",))]},
+            ["next", "2 workers are busy"],
+        ),
+        (
+            {"task": task(), "workers": [worker(state="waits for GPU 1, held by another agent")]},
+            ["waits for GPU 1"],
+        ),
+        ({"task": task(), "workers": [worker()]}, ["about to take it"]),
+    ],
+)
+def test_sentence(given, words):
+    sentence = explain(**{"queue": QUEUE, "now": 100.0, **given})
+    assert all(word in sentence for word in words), sentence
+    assert sentence.count("\n") == 0
