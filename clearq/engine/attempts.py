@@ -1,0 +1,160 @@
+"""Attempts: from the claim to the end, every step under its fence."""
+
+from __future__ import annotations
+
+import random
+from typing import Any, Literal
+
+from clearq.engine import codec
+from clearq.engine.answers import conflict, stale
+from clearq.engine.ids import nonce
+from clearq.models.attempt import Claim
+from clearq.models.status import Stage, Status
+from clearq.models.task import Task, TaskSpec
+from clearq.storage import Storage
+
+Next = Literal["queued", "failed", "stopped"]
+
+
+class Attempts:
+    """What the holder of an attempt reports.
+
+    Each call may be repeated; each raises Stale when the fence is old.
+    """
+
+    def __init__(self, storage: Storage, chance: random.Random | None = None) -> None:
+        self._storage = storage
+        self._chance = chance or random.Random()
+
+    async def start(self, task_id: str, fence: str, holder_id: str) -> Task:
+        """The supervisor takes the attempt over from its agent; user code may run only after this."""
+        answer = await self._fenced("start", task_id, fence, holder_id)
+        return codec.decode_task(task_id, codec.flat_to_dict(answer[1]))
+
+    async def stage(self, task_id: str, fence: str, stage: Stage) -> None:
+        """Say what the attempt is doing."""
+        await self._fenced("stage", task_id, fence, stage)
+
+    async def complete(
+        self, task_id: str, fence: str, *, exit_code: int | None = 0, reason: str = "", message: str = ""
+    ) -> None:
+        """It did what it should."""
+        await self._finish(task_id, fence, "completed", reason, message, exit_code)
+
+    async def stopped(
+        self, task_id: str, fence: str, *, exit_code: int | None = None, reason: str = "", message: str = ""
+    ) -> None:
+        """It ended because it was asked to."""
+        await self._finish(task_id, fence, "stopped", reason, message, exit_code)
+
+    async def fail(
+        self,
+        task_id: str,
+        fence: str,
+        *,
+        exit_code: int | None = None,
+        reason: str,
+        message: str = "",
+        final: bool = False,
+    ) -> Next:
+        """It failed. Answers ``queued`` when another attempt follows (after its pause), else ``failed``.
+
+        ``final``: no retry can mend it.
+        """
+        answer = await self._fenced(
+            "fail",
+            task_id,
+            fence,
+            reason,
+            message,
+            _code(exit_code),
+            f"{self._chance.random():.6f}",
+            "1" if final else "",
+        )
+        return _next(answer[0])
+
+    async def release(self, task_id: str, fence: str, *, reason: str = "", pause: float | None = None) -> Next:
+        """Hand it back unharmed: same place in the queue, no attempt counted.
+
+        With ``pause`` it waits that many seconds before it may be claimed again.
+        """
+        wait = "" if pause is None else str(int(pause * 1000))
+        return _next((await self._fenced("release", task_id, fence, reason, wait))[0])
+
+    async def lose(self, task_id: str, fence: str, *, proof: str) -> Next:
+        """Its supervisor is proven dead and its process tree gone: run it again, within its own budget."""
+        return _next((await self._fenced("lose", task_id, fence, proof))[0])
+
+    async def rejoin(self, task_id: str, fence: str, holder_id: str) -> bool:
+        """Back after having been declared dead: True when the attempt is still ours."""
+        answer = await self._storage.script("rejoin", "", task_id, fence, holder_id)
+        return bool(answer[0] == "ok")
+
+    async def begin(
+        self,
+        spec: TaskSpec,
+        *,
+        id: str,
+        holder_id: str,
+        label: str = "",
+        host_id: str = "",
+        boot_id: str = "",
+        request: str | None = None,
+    ) -> Claim:
+        """A run by hand: the task is made (or an ended one begun anew) as ``in_progress``, its own holder.
+
+        ``request`` makes a repeat harmless. Raises StatusConflict when the task waits or runs.
+        """
+        fields = codec.encode_spec(spec)
+        flat = [text for pair in fields.items() for text in pair]
+        answer = await self._storage.script(
+            "begin", "", id, holder_id, request or nonce(), label, host_id, boot_id, *flat
+        )
+        if answer[0] == "conflict":
+            raise conflict(id, answer[1], "begun")
+        stored = await self._storage.command("HGETALL", self._storage.keys("t", id))
+        return Claim(task=codec.decode_task(id, stored), fence=answer[1], holder=holder_id)
+
+    async def free_gpus(self, host_id: str, task_id: str, fence: str) -> int:
+        """The cards of an ended attempt were seen clean. Returns how many were set free."""
+        return int((await self._storage.script("free_gpus", host_id, task_id, fence))[1])
+
+    async def gpus(self, host_id: str) -> dict[str, str]:
+        """GPU UUID to ``<task id> <fence>`` or ``draining <task id> <fence>``; free cards are not listed."""
+        held: dict[str, str] = await self._storage.command("HGETALL", self._storage.keys("gpus", host_id))
+        return held
+
+    async def lost_on(self, host_id: str) -> list[Task]:
+        """Attempts of a host whose holder is silent (stage ``lost``)."""
+        keys = self._storage.keys
+        ids = await self._storage.command("ZRANGE", keys("lost"), 0, -1)
+        hashes = await self._storage.commands([("HGETALL", keys("t", id)) for id in ids])
+        tasks = [codec.decode_task(id, fields) for id, fields in zip(ids, hashes, strict=True) if fields]
+        return [task for task in tasks if task.host_id == host_id and task.stage == Stage.LOST]
+
+    async def _finish(
+        self, task_id: str, fence: str, status: str, reason: str, message: str, exit_code: int | None
+    ) -> None:
+        answer = await self._fenced("finish", task_id, fence, status, reason, message, _code(exit_code))
+        if answer[0] in (Status.QUEUED, Status.CREATED):
+            # The fence is the newest, yet the attempt was taken back from a silent holder: this end is not recorded.
+            raise stale(task_id, fence)
+
+    async def _fenced(self, script: str, task_id: str, fence: str, *arguments: str) -> list[Any]:
+        answer: list[Any] = await self._storage.script(script, "", task_id, fence, *arguments)
+        if answer[0] == "stale":
+            raise stale(task_id, fence)
+        return answer
+
+
+def _code(exit_code: int | None) -> str:
+    return "" if exit_code is None else str(exit_code)
+
+
+def _next(word: str) -> Next:
+    match word:
+        case "queued":
+            return "queued"
+        case "stopped":
+            return "stopped"
+    return "failed"

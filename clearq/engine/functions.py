@@ -1,0 +1,302 @@
+"""Functions as tasks: enqueued in bulk, taken and reported in turns, awaited together."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Literal, NamedTuple
+from urllib.parse import quote
+
+from clearq.engine.answers import missing_task
+from clearq.engine.ids import nonce
+from clearq.errors import QueueNotFound, UsageError
+from clearq.models.queue import slug
+from clearq.storage import Storage
+
+#: Tasks a script takes at once: about 7 ms of the server's time.
+BULK = 1000
+
+#: The same for tasks with limits by key.
+BULK_LIMITED = 100
+
+_LIMIT_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+
+How = Literal["complete", "retry", "fail", "stop", "release"]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One function to be run. ``args`` is what the worker decodes; Redis and Lua never look into it."""
+
+    id: str
+    fn: str
+    args: bytes
+    queue: str = "default"
+    priority: int = 0
+    delay: float | None = None  #: seconds
+    due: float | None = None  #: seconds since the epoch
+    #: Fields that only some tasks have: app, unique, unique.mode, unique.ms, after, after.rule, keep, options, limits
+    #: (keys of limits, see :func:`limit_key`, space-separated).
+    extra: Mapping[str, str] = field(default_factory=dict)
+
+
+class Given(NamedTuple):
+    """A claimed function."""
+
+    id: str
+    fence: str
+    fn: str
+    args: bytes
+    enqueued: float  #: seconds since the epoch, the server's clock
+    failures: int
+    losses: int
+    options: bytes
+
+
+class End(NamedTuple):
+    """How an attempt of a function ended."""
+
+    id: str
+    fence: str
+    how: How
+    payload: bytes = b""  #: result or error
+    reason: str = ""
+    number: str = ""  #: ms: pause before a retry or after a release, lifetime of a result; empty: default
+
+
+class Turn(NamedTuple):
+    """What a turn brought."""
+
+    dead: bool  #: this holder was declared dead; nothing was taken and the ends were refused
+    claims: list[Given]
+    stale: list[str]  #: ids whose end was refused: somebody else has them
+
+
+class State(NamedTuple):
+    """Where a function stands."""
+
+    status: str
+    result: bytes
+    error: bytes
+    reason: str
+
+    @property
+    def ended(self) -> bool:
+        """Will nothing more happen to it by itself?"""
+        return self.status not in ("queued", "in_progress", "created")
+
+
+class SetAside(NamedTuple):
+    """A function that failed for good."""
+
+    id: str
+    fn: str
+    queue: str  #: its id
+    reason: str
+    at: float  #: seconds since the epoch
+
+
+class Functions:
+    """The engine's verbs for functions; the hot path of the whole product."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+        self._pending: list[tuple[Call, asyncio.Future[str]]] = []
+        self._numbers: dict[str, int] = {}
+        self._sending: set[asyncio.Task[None]] = set()
+
+    async def enqueue(self, call: Call) -> str:
+        """Enqueue one; calls of the same loop turn leave as one script.
+
+        Answers ``queued``, ``duplicate <id>`` when another task holds its unique key, or ``exists``.
+        """
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[str] = loop.create_future()
+        if not self._pending:
+            loop.call_soon(self._flush)
+        self._pending.append((call, future))
+        return await future
+
+    def _flush(self) -> None:
+        pending, self._pending = self._pending, []
+        sent = self._send_at_once(pending)
+        if sent is None:
+            self._send_later(pending)
+        else:
+            sent.add_done_callback(partial(self._answered, pending))
+
+    def _send_at_once(self, pending: list[tuple[Call, asyncio.Future[str]]]) -> asyncio.Future[Any] | None:
+        """The short way, without a task of its own: one script on a connection that stands."""
+        if len(pending) > BULK:
+            return None
+        flat: list[bytes | str | int] = [""]
+        try:
+            for call, _ in pending:
+                flat += _arguments(call)
+        except UsageError:
+            return None  # the long way finds out whose it is
+        return self._storage.hot_now("enqueue_many", *flat)
+
+    def _answered(self, pending: list[tuple[Call, asyncio.Future[str]]], sent: asyncio.Future[Any]) -> None:
+        """Whatever went wrong, the long way is safe: the same tasks again change nothing."""
+        if sent.cancelled() or sent.exception() is not None or sent.result()[0] == b"no_parent":
+            self._send_later(pending)
+            return
+        for (_, future), word in zip(pending, sent.result(), strict=True):
+            if not future.done():
+                future.set_result(word.decode())
+
+    def _send_later(self, pending: list[tuple[Call, asyncio.Future[str]]]) -> None:
+        task = asyncio.ensure_future(self._send(pending))
+        self._sending.add(task)
+        task.add_done_callback(self._sending.discard)
+
+    async def _send(self, pending: list[tuple[Call, asyncio.Future[str]]]) -> None:
+        try:
+            words = await self.enqueue_many([call for call, _ in pending])
+        except Exception as error:  # noqa: BLE001  # whatever it is, it belongs to those who wait
+            if len(pending) > 1:
+                # One bad call must not fail its neighbours.
+                await asyncio.gather(*(self._send([entry]) for entry in pending))
+                return
+            for _, future in pending:
+                if not future.done():
+                    future.set_exception(error)
+            return
+        for (_, future), word in zip(pending, words, strict=True):
+            if not future.done():
+                future.set_result(word)
+
+    async def enqueue_many(self, calls: Sequence[Call]) -> list[str]:
+        """Enqueue in order, one round trip per thousand. Each thousand is all or nothing.
+
+        Raises TaskNotFound when a task to run after does not exist.
+        """
+        words: list[str] = []
+        for part in _slices(calls):
+            flat: list[bytes | str | int] = [""]
+            for call in part:
+                flat += _arguments(call)
+            answer = await self._storage.hot("enqueue_many", *flat)
+            if answer and answer[0] == b"no_parent":
+                raise missing_task(answer[1].decode())
+            words += [word.decode() for word in answer]
+        return words
+
+    async def turn(
+        self,
+        holder: str,
+        queues: Sequence[tuple[str, int]],
+        count: int,
+        ends: Sequence[End] = (),
+        kinds: str = "fn",
+    ) -> Turn:
+        """Report ends and take up to ``count`` functions of ``queues`` (id and turn each), in one step.
+
+        Call it again only when it has answered: its ends and its claim are then settled, also after a cut line.
+        """
+        number = self._numbers[holder] = self._numbers.get(holder, 0) + 1
+        flat: list[bytes | str | int] = ["", holder, nonce(), count, number, kinds, len(queues)]
+        for queue, turn in queues:
+            flat += (queue, turn)
+        for end in ends:
+            flat += end
+        answer = await self._storage.hot("turn", *flat)
+        word, stale, claims = answer[0], answer[1], answer[2] if len(answer) > 2 else []
+        return Turn(word == b"dead", [_given(entry) for entry in claims], [id.decode() for id in stale])
+
+    async def set_aside(self, *, limit: int = 100) -> list[SetAside]:
+        """Functions that are out of retries or were lost too often, the latest first. Kept for a week."""
+        keys = self._storage.keys
+        flat = await self._storage.command("ZRANGE", keys("dead"), 0, limit - 1, "REV", "WITHSCORES")
+        ids = flat[::2]
+        rows = await self._storage.commands([("HMGET", keys("t", id), "fn", "queue", "status_reason") for id in ids])
+        return [
+            SetAside(id, fn, queue or "", reason or "", int(float(at)) / 1000)
+            for id, at, (fn, queue, reason) in zip(ids, flat[1::2], rows, strict=True)
+            if fn
+        ]
+
+    async def limit(self, queue: str, name: str, size: int | None, *, period: float | None = None) -> None:
+        """Set how many permits each key of a limit has in a queue; None takes the limit away.
+
+        With ``period`` (seconds) a permit comes back that long after its claim (a rate), else when its task ends or
+        goes. A smaller size sends the worst of the waiting ones back; what runs goes on.
+        Raises QueueNotFound, UsageError.
+        """
+        limit_key(name)
+        if (size is not None and size < 1) or (period is not None and period < 0.001):
+            raise UsageError(
+                f"Limit {name!r} needs at least 1 permit and a period of at least 1 ms. Pause the queue to stop it."
+            )
+        ms = "" if size is None or period is None else str(round(period * 1000))
+        answer = await self._storage.script("queue_limit", "", queue, name, "" if size is None else size, ms)
+        if answer[0] == "no_queue":
+            raise QueueNotFound(
+                f"There is no queue {queue!r}. Create it, or enqueue something into it, before its limits."
+            )
+
+    async def states(self, ids: Sequence[str], client: str = "") -> list[State]:
+        """Where functions stand; with ``client`` (a bell's name) that one is rung when an unfinished one ends."""
+        answer = await self._storage.hot("wait_many", client, *ids)
+        return [State(row[0].decode(), row[1], row[2], row[3].decode("utf-8", "replace")) for row in answer]
+
+
+def limit_key(name: str, value: str = "") -> str:
+    """The key of one value of a limit, for ``Call.extra["limits"]``. The sizes belong to the limit's name.
+
+    Raises UsageError for a name that is not made of letters, digits, ``_``, ``.`` and ``-``.
+    """
+    if not _LIMIT_NAME.fullmatch(name):
+        raise UsageError(f"Limit name {name!r} is not usable: take 1 to 64 letters, digits, '_', '.' or '-'.")
+    return f"{name}:{quote(value, safe='@:,;=+')}" if value else name
+
+
+def _slices(calls: Sequence[Call]) -> Iterator[list[Call]]:
+    """Parts of bounded work for the server."""
+    part: list[Call] = []
+    weight = 0
+    for call in calls:
+        weight += BULK // BULK_LIMITED if "limits" in call.extra else 1
+        if part and weight > BULK:
+            yield part
+            part, weight = [], BULK // BULK_LIMITED if "limits" in call.extra else 1
+        part.append(call)
+    if part:
+        yield part
+
+
+def _arguments(call: Call) -> list[bytes | str | int]:
+    if not -1000 <= call.priority <= 1000:
+        raise UsageError(f"Priority {call.priority} is out of range: it goes from -1000 to 1000, higher first.")
+    flat: list[bytes | str | int] = [
+        call.id,
+        call.queue,
+        slug(call.queue) if call.queue != "default" else "default",
+        call.fn,
+        call.args,
+        call.priority or "",
+        "" if call.delay is None else max(0, int(call.delay * 1000)),
+        "" if call.due is None else int(call.due * 1000),
+        len(call.extra),
+    ]
+    for name, value in call.extra.items():
+        flat += (name, value)
+    return flat
+
+
+def _given(entry: list[Any]) -> Given:
+    id, fence, fn, args, enqueued, failures, losses, options = entry
+    return Given(
+        id.decode(),
+        fence.decode(),
+        fn.decode(),
+        args,
+        int(enqueued) / 1000,
+        int(failures),
+        int(losses),
+        options,
+    )
