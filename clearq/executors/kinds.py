@@ -1,0 +1,28 @@
+"""The executors by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from clearq.errors import SpecError
+from clearq.executors.job import Executor
+from clearq.executors.process import ProcessExecutor
+from clearq.executors.venv import VenvExecutor
+from clearq.models import ExecutorKind
+
+#: Those that a supervisor can run on its host. Functions run in function workers.
+EXECUTORS: Mapping[ExecutorKind, type[Executor]] = MappingProxyType(
+    {ExecutorKind.PROCESS: ProcessExecutor, ExecutorKind.VENV: VenvExecutor}
+)
+
+
+def executor_for(kind: ExecutorKind) -> Executor:
+    """The executor of that name.
+
+    Raises :class:`~clearq.errors.SpecError` when an agent cannot run such tasks.
+    """
+    if kind not in EXECUTORS:
+        able = ", ".join(EXECUTORS)
+        raise SpecError(f"an agent cannot run executor '{kind}' here; it can run: {able}")
+    return EXECUTORS[kind]()
