@@ -1,0 +1,188 @@
+"""Handles: a function task that was enqueued, seen from outside."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, cast
+
+import orjson
+
+from clearq.errors import FunctionFailed, TaskNotFound, WaitTimeout
+from clearq.functions.client import Home, client_of, signing_key
+from clearq.functions.references import ResultOf
+from clearq.functions.serialize import Codec, load_any
+
+if TYPE_CHECKING:
+    from clearq.engine.functions import State
+
+R = TypeVar("R")
+
+
+class Handle(Generic[R]):
+    """One task. ``str(handle)`` is its id; ``app.handle(id)`` makes a handle of it again, in any process."""
+
+    __slots__ = ("_codec", "_home", "_state", "duplicate", "id")
+
+    def __init__(self, home: Home, id: str, codec: Codec | None = None, *, duplicate: bool = False) -> None:
+        self.id = id
+        self.duplicate = duplicate  #: the unique key was held: this is the task that holds it
+        self._home = home
+        self._codec = codec
+        self._state: State | None = None
+
+    def __str__(self) -> str:
+        return self.id
+
+    def __repr__(self) -> str:
+        return f"<Handle {self._codec.name if self._codec else ''} {self.id}>"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Handle) and other.id == self.id
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
+    async def result(self, timeout: float | None = None) -> R:
+        """What the function returned, waiting for it at most ``timeout`` seconds.
+
+        Raises FunctionFailed (it failed or was stopped), WaitTimeout, TaskNotFound (never enqueued, or its result
+        has expired), PayloadError (the result cannot be decoded).
+        """
+        state = await self._ended(timeout)
+        if state.status == "completed":
+            key = signing_key(self._home)
+            return cast(
+                "R",
+                self._codec.decode_result(state.result, key) if self._codec else load_any(state.result, key),
+            )
+        raise self._failure(state)
+
+    async def _ended(self, timeout: float | None) -> State:
+        if self._state is None:
+            client = await client_of(self._home)
+            try:
+                self._state = await client.waits.wait(self.id, timeout)
+            except TimeoutError:
+                raise WaitTimeout(f"Task {self.id} has not ended within {timeout:g} s.") from None
+        return self._state
+
+    def _failure(self, state: State) -> Exception:
+        if not state.status:
+            return TaskNotFound(f"There is no task {self.id}: it was never enqueued, or its result has expired.")
+        kind, cause, trace = _read_error(state.error)
+        reason = state.reason or (f"{kind}: {cause}" if kind else "no reason was given")
+        name = f" ({self._codec.name})" if self._codec else ""
+        return FunctionFailed(
+            f"Task {self.id}{name} {'was stopped' if state.status == 'stopped' else state.status}: {reason}",
+            type=kind,
+            cause=cause,
+            traceback=trace,
+            status=state.status,
+        )
+
+    async def status(self) -> str:
+        """``queued``, ``in_progress``, ``completed``, ``failed`` or ``stopped``. Raises TaskNotFound."""
+        client = await client_of(self._home)
+        state = (await client.functions.states([self.id]))[0]
+        if not state.status:
+            raise self._failure(state)
+        return state.status
+
+    async def progress(self) -> float:
+        """How far it says it is, 0 to 1; 0 when it has said nothing."""
+        engine = (await client_of(self._home)).engine
+        percent = await engine.storage.command("HGET", engine.storage.keys("t", self.id), "progress")
+        return int(percent or 0) / 100
+
+    async def stop(self, reason: str = "") -> Literal["stopped", "stopping"]:
+        """Ask it to end; a waiting one is stopped at once. Raises TaskNotFound, StatusConflict (it has ended)."""
+        client = await client_of(self._home)
+        return await client.engine.tasks.stop(self.id, reason=reason)
+
+    async def requeue(self) -> None:
+        """Enqueue it again, to run anew: one that failed or was stopped. Raises TaskNotFound, StatusConflict."""
+        engine = (await client_of(self._home)).engine
+        queue = await engine.storage.command("HGET", engine.storage.keys("t", self.id), "queue")
+        await engine.tasks.enqueue(self.id, queue or "default", create_queue=True)
+        self._state = None
+
+    def as_argument(self) -> R:
+        """Stands for the result where another function is enqueued, which then waits for this task.
+
+        ``await merge.enqueue(one.as_argument(), two.as_argument())``
+        """
+        return cast("R", ResultOf(self.id))
+
+    def result_sync(self, timeout: float | None = None) -> R:
+        """:meth:`result` for code without an event loop."""
+        return self._home.run_sync(self.result(timeout))
+
+    def status_sync(self) -> str:
+        """:meth:`status` for code without an event loop."""
+        return self._home.run_sync(self.status())
+
+    def stop_sync(self, reason: str = "") -> Literal["stopped", "stopping"]:
+        """:meth:`stop` for code without an event loop."""
+        return self._home.run_sync(self.stop(reason))
+
+
+def _read_error(payload: bytes) -> tuple[str, str, str]:
+    try:
+        data = orjson.loads(payload)
+        return str(data["type"]), str(data["message"]), str(data.get("traceback", ""))
+    except (ValueError, TypeError, KeyError):
+        return "", payload.decode("utf-8", "replace"), ""
+
+
+async def as_completed(handles: Iterable[Handle[R]], timeout: float | None = None) -> AsyncIterator[Handle[R]]:
+    """Handles in the order in which they end; their ``result()`` then answers at once.
+
+    Raises WaitTimeout when ``timeout`` seconds have passed and some still run.
+    """
+    done: asyncio.Queue[Handle[R]] = asyncio.Queue()
+    watched = []
+    for handle in handles:
+        watched.append(await watch(handle, done))
+    loop = asyncio.get_running_loop()
+    left = timeout
+    try:
+        for _ in watched:
+            before = loop.time()
+            try:
+                handle = await asyncio.wait_for(done.get(), left)
+            except TimeoutError:
+                raise WaitTimeout(f"Not all of {len(watched)} tasks have ended within {timeout:g} s.") from None
+            # The time that the caller takes for one is not the tasks'.
+            left = None if left is None else max(0.0, left - (loop.time() - before))
+            yield handle
+    finally:
+        for future in watched:
+            future.cancel()
+
+
+async def watch(handle: Handle[R], done: asyncio.Queue[Handle[R]]) -> asyncio.Future[State]:
+    """Put the handle into ``done`` when it has ended."""
+    client = await client_of(handle._home)
+    future = client.waits.watch(handle.id)
+
+    def ended(future: asyncio.Future[State]) -> None:
+        if future.cancelled():
+            return
+        if future.exception() is None:
+            handle._state = future.result()
+        done.put_nowait(handle)  # one that could not be asked for says so in its ``result()``
+
+    future.add_done_callback(ended)
+    return future
+
+
+async def gather(*handles: Handle[R], timeout: float | None = None, return_exceptions: bool = False) -> list[Any]:
+    """The results in the handles' order; the first failure is raised (the others run on)."""
+    try:
+        async with asyncio.timeout(timeout):
+            return await asyncio.gather(*(handle.result() for handle in handles), return_exceptions=return_exceptions)
+    except WaitTimeout:
+        raise
+    except TimeoutError:
+        raise WaitTimeout(f"Not all of {len(handles)} tasks have ended within {timeout:g} s.") from None
