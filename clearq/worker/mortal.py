@@ -1,0 +1,31 @@
+"""A child that dies with its parent, whatever its own code is busy with."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+import threading
+
+_PR_SET_PDEATHSIG = 1
+
+
+def die_with_parent(parent: int, lifeline: int | None = None) -> None:
+    """End this process when ``parent`` (its pid) ends.
+
+    Linux does so by itself, also while user code blocks or holds the interpreter. Elsewhere a thread waits for the
+    end of ``lifeline``, a descriptor whose other end only the parent holds.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    elif lifeline is not None:
+        threading.Thread(target=_wait, args=(lifeline,), name="lifeline", daemon=True).start()
+    if os.getppid() != parent:
+        os._exit(1)  # it ended before we asked
+
+
+def _wait(lifeline: int) -> None:
+    while os.read(lifeline, 1):
+        pass
+    os._exit(1)

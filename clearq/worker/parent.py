@@ -1,0 +1,305 @@
+"""The parent of a function worker: it keeps the leases of its children and never runs, nor imports, user code.
+
+So a function may block its loop or hold the interpreter for as long as it likes, and still nobody else is given its
+task. A child that dies is declared dead at once: what it ran is run again by whoever is free.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import count
+from typing import Any, TypeVar
+
+from clearq._version import __version__
+from clearq.clock import boottime
+from clearq.engine import Engine
+from clearq.engine.cron import LONGEST_SLEEP, CronRule, CronWatch
+from clearq.errors import (
+    ConfigurationError,
+    NameTaken,
+    QueueExists,
+    QueueNotFound,
+    Stale,
+    StorageError,
+    UsageError,
+)
+from clearq.models import Lane, WorkerInfo
+from clearq.periodic import Duties, Duty
+from clearq.settings import Settings
+from clearq.worker.brood import Child
+from clearq.worker.burst import until_idle
+from clearq.worker.options import WorkerOptions
+
+log = logging.getLogger("clearq.worker")
+
+#: Seconds that a child gets beyond the grace to say what it has to say.
+LAST_WORDS = 5.0
+
+#: A child that lives shorter than so many seconds is followed by the next after a pause.
+SHORT_LIFE, PAUSE_FIRST, PAUSE_MOST = 5.0, 0.2, 10.0
+
+T = TypeVar("T")
+
+
+@dataclass
+class Parent:
+    """One ``clearq worker run``. :meth:`run` it until :meth:`stop`."""
+
+    options: WorkerOptions
+    given: Mapping[str, object]  #: settings that win over those of the app
+    children: dict[int, Child] = field(default_factory=dict)
+    queues: tuple[str, ...] = ()  #: names
+    concurrency: int = 0  #: functions at once in each process; known once the first child has said it
+    _queue_ids: tuple[str, ...] = ()
+    _lane: str = "function"
+    _rules: list[CronRule] = field(default_factory=list)
+    _engine: Engine | None = None
+    _stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    _impatient: asyncio.Event = field(default_factory=asyncio.Event)
+    _jobs: set[asyncio.Task[None]] = field(default_factory=set)
+
+    @property
+    def engine(self) -> Engine:
+        """The connection, once the first child has said where to."""
+        if self._engine is None:
+            raise UsageError("the worker has not begun")
+        return self._engine
+
+    def stop(self) -> None:
+        """Claim nothing more, let running functions end within the grace, hand back the rest. Twice: at once."""
+        if self._stopping.is_set():
+            self._impatient.set()
+        self._stopping.set()
+
+    async def run(self, announce: Callable[[Parent], None] = lambda _: None) -> None:
+        """Work until stopped, or until a burst has nothing left to do.
+
+        Raises ConfigurationError when the app cannot be loaded, StorageError when the server cannot be reached.
+        """
+        duties = Duties()
+        try:
+            await self._begin()
+            for duty in self.engine.duties():
+                duties.start(duty)
+            if self._rules and not self.options.burst:
+                duties.start(Duty("cron", LONGEST_SLEEP, CronWatch(self.engine.cron, self._rules).tick))
+            for number in range(self.options.processes):
+                self._job(self._look_after(number), f"child {number}")
+            self._job(self._beat_always(), "heartbeat")
+            announce(self)
+            if self.options.burst:
+                self._job(self._burst(), "burst")
+            await self._stopping.wait()
+            await self._drain()
+        finally:
+            for child in self.children.values():
+                child.kill()
+            for job in self._jobs:
+                job.cancel()
+            await asyncio.gather(*self._jobs, return_exceptions=True)
+            await duties.close()
+            if self._engine is not None:
+                await self._engine.close()
+
+    # ---- beginning
+
+    async def _begin(self) -> None:
+        """Start all children; the first tells which server and queues the app means."""
+        children = [await self._spawn(number) for number in range(self.options.processes)]
+        ending = asyncio.create_task(self._stopping.wait())
+        first: set[asyncio.Future[Any]] = {children[0].hello, ending}
+        await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
+        ending.cancel()
+        if not children[0].hello.done():
+            raise ConfigurationError("stopped before the app was loaded")
+        hello = children[0].hello.result()
+        if hello["say"] == "broken":
+            raise ConfigurationError(str(hello["error"]))
+        settings = Settings(**hello["settings"])
+        self._engine = await Engine.connect(settings)
+        self._lane = f"function.{hello['app']}" if hello.get("app") else "function"
+        self.concurrency = int(hello["concurrency"])
+        self._rules = [CronRule.from_plain(rule) for rule in hello["rules"]]
+        self.queues = self.options.queues or tuple(hello["queues"])
+        self._queue_ids = tuple([await self._queue(name) for name in self.queues])
+        for child in children:
+            await self._join(child)
+
+    async def _spawn(self, number: int) -> Child:
+        child = self.children[number] = await Child.spawn(number, self.options, self.given)
+        return child
+
+    async def _queue(self, name: str) -> str:
+        try:
+            return await self.engine.queues.resolve(name)
+        except QueueNotFound:
+            try:
+                return (await self.engine.queues.create(name)).id
+            except QueueExists:
+                return await self.engine.queues.resolve(name)
+
+    async def _join(self, child: Child) -> bool:
+        """Register a child that has loaded its app, and let it work. False: it could not load it."""
+        hello = await child.hello
+        if hello["say"] == "broken":
+            log.error("%s", hello["error"])
+            return False
+        host = socket.gethostname().split(".")[0] or "localhost"
+        info = WorkerInfo(
+            label="-",
+            kind="function",
+            host=host,
+            pid=child.process.pid,
+            version=__version__,
+            lanes=self._lanes(),
+            slots=int(hello["concurrency"]),
+        )
+        settings = self.engine.storage.settings
+        for label in _labels(self.options.name or settings.worker_name or f"{host}:fn", child.number):
+            sent = boottime()
+            try:
+                child.holder = await self.engine.workers.register(info.model_copy(update={"label": label}))
+            except NameTaken:
+                continue
+            child.label, child.page.beat = label, sent
+            break
+        child.say("work", holder=child.holder, queues=self._queue_ids)
+        return True
+
+    # ---- keeping
+
+    async def _beat_always(self) -> None:
+        """A heartbeat for each child, as long as there are any."""
+        heartbeat = self.engine.storage.settings.heartbeat
+        while True:
+            held = [child for child in self.children.values() if child.holder and not child.ended.is_set()]
+            good = await asyncio.gather(*(self._beat(child) for child in held))
+            await asyncio.sleep(heartbeat if all(good) else min(heartbeat, 1.0))
+
+    async def _beat(self, child: Child) -> bool:
+        if child.suspended:
+            return True
+        if 0 < child.page.deadline < boottime() - self.engine.storage.settings.dead_after:
+            log.error("%s: a function is past its timeout and blocks its process, which is ended", child.label)
+            child.kill()
+            return True
+        sent, load = boottime(), child.page.load
+        metrics: dict[str, float] = {"busy": load.running, "ready": load.ready, "done": load.done}
+        metrics |= {"failed": load.failed, "run_seconds": load.ran, "lag_seconds": load.lagged}
+        state = f"{load.running} running" if load.running else "idle"
+        try:
+            beat = await self.engine.workers.beat(child.holder, {}, metrics=metrics, state=state, patience=2.0)
+        except StorageError as error:
+            log.warning("no heartbeat: %s", error)
+            return False
+        except Exception:
+            log.exception("no heartbeat")
+            return False
+        if beat.gone:
+            log.warning("%s was thought dead: what it ran is run elsewhere; it begins anew", child.label)
+            child.kill()
+            return True
+        if not child.ended.is_set():
+            child.page.beat = sent
+            child.say("look", work=beat.work)
+        return True
+
+    async def _look_after(self, number: int) -> None:
+        """A child, and those that follow it when it dies."""
+        pause = PAUSE_FIRST
+        while True:
+            child, begun = self.children[number], boottime()
+            await child.ended.wait()
+            await self._settle(child)
+            child.page.close()
+            if self._stopping.is_set():
+                return
+            log.warning("process %d %s; another follows", child.process.pid, child.how)
+            pause = PAUSE_FIRST if boottime() - begun > SHORT_LIFE else min(pause * 2, PAUSE_MOST)
+            if pause > PAUSE_FIRST * 2:
+                await asyncio.sleep(pause)
+            child = await self._spawn(number)
+            await persist("registering", partial(self._join, child))
+
+    async def _settle(self, child: Child) -> None:
+        """A child has ended: what it leaves is run again at once, or handed back unharmed after a drain."""
+        holder = child.holder
+        if not holder:
+            return
+        if self._stopping.is_set():
+            await persist("handing back", lambda: self._hand_back(holder))
+            return
+        proof = f"its process {child.process.pid} {child.how}"
+        held = await persist("declaring dead", lambda: self.engine.workers.bury(holder, proof))
+        if held:
+            log.warning("process %d %s; %d tasks run again", child.process.pid, child.how, held)
+
+    async def _hand_back(self, holder: str) -> None:
+        left = await self.engine.claims.own(holder)
+        for task, fence in left.items():
+            try:
+                await self.engine.attempts.release(task, fence, reason="handed back by a worker that was stopped")
+            except Stale:
+                continue
+        if left:
+            log.info("handed back %d functions", len(left))
+        await self.engine.workers.unregister(holder)
+
+    # ---- ending
+
+    async def _drain(self) -> None:
+        for child in self.children.values():
+            child.say("drain", grace=self.options.grace)
+        alive = [asyncio.create_task(child.ended.wait()) for child in self.children.values()]
+        hurry = asyncio.create_task(self._impatient.wait())
+        limit = asyncio.create_task(asyncio.sleep(self.options.grace + LAST_WORDS))
+        everybody = asyncio.gather(*alive)
+        waits: set[asyncio.Future[Any]] = {everybody, hurry, limit}
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        for child in self.children.values():
+            child.kill()
+        await everybody
+        hurry.cancel()
+        limit.cancel()
+        watchers = [job for job in self._jobs if job.get_name().startswith("child ")]
+        if watchers:
+            await asyncio.wait(watchers, timeout=self.engine.storage.settings.patience)
+
+    async def _burst(self) -> None:
+        await until_idle(self.engine, self._lanes(), lambda: list(self.children.values()))
+        self.stop()
+
+    def _lanes(self) -> tuple[Lane, ...]:
+        return tuple(Lane(queue=queue, kind=self._lane) for queue in self._queue_ids)
+
+    def _job(self, work: Any, name: str) -> None:
+        job: asyncio.Task[None] = asyncio.create_task(work, name=name)
+        self._jobs.add(job)
+        job.add_done_callback(self._done)
+
+    def _done(self, job: asyncio.Task[None]) -> None:
+        self._jobs.discard(job)
+        if not job.cancelled() and (error := job.exception()) is not None:
+            log.error("%s failed; the worker ends", job.get_name(), exc_info=error)
+            self.stop()
+
+
+async def persist(what: str, call: Callable[[], Awaitable[T]]) -> T:
+    """``call`` until the server answers."""
+    pause = PAUSE_FIRST
+    while True:
+        try:
+            return await call()
+        except StorageError as error:
+            log.warning("%s: %s (trying again)", what, error)
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, PAUSE_MOST)
+
+
+def _labels(name: str, first: int) -> Any:
+    return (f"{name}{number}" for number in count(first))

@@ -1,0 +1,270 @@
+"""The turns of one process: report what has ended and take what comes next, in one round trip, again and again.
+
+While a batch runs, the next is on its way: as many are claimed ahead as ended since the turn before, so a stream of
+short functions never waits for the network and a long one never keeps others waiting behind it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+from clearq.clock import MonotonicClock, boottime
+from clearq.engine import Engine
+from clearq.engine.functions import End, Given, Turn
+from clearq.errors import StorageError
+from clearq.worker.page import Gate, Load, Page
+from clearq.worker.runner import Runner
+
+log = logging.getLogger("clearq.worker")
+
+#: Functions that one turn takes at most: a script of some milliseconds, so that other clients are not kept waiting.
+BATCH = 100
+
+#: Bytes of results that one turn carries, more or less.
+CARRY = 4 * 1024 * 1024
+
+#: Claimed ahead only by a process whose last turn is younger: it will get to them at once.
+AHEAD_WITHIN = 0.1
+
+#: Seconds that a claimed function waits for a free slot before it is handed back for others.
+HOARD = 1.0
+
+#: Seconds between two looks at the gate, and at what has waited.
+TEND = 0.25
+
+#: Seconds of rest after an answer that makes no sense.
+REST = 0.5
+
+#: Seconds that one wait for the bell lasts.
+BELL = 30.0
+
+
+class Gone(Exception):
+    """This process was declared dead: nothing that it holds is its own any more."""
+
+
+@dataclass(frozen=True)
+class Lease:
+    """What a process works under."""
+
+    holder: str
+    queues: tuple[str, ...]  #: ids, in order of priority
+    kinds: str = "fn"  #: lanes of those queues
+
+
+class Turns:
+    """One process's loop. :meth:`run` until :meth:`drain`."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        lease: Lease,
+        runner: Runner,
+        page: Page,
+        gate: Gate,
+        clock: MonotonicClock = boottime,
+    ) -> None:
+        self._engine, self._lease, self._runner = engine, lease, runner
+        self._page, self._gate, self._clock = page, gate, clock
+        self._queues: Sequence[tuple[str, int]] = [(queue, BATCH) for queue in lease.queues]
+        self._ready: deque[Given] = deque()
+        self._ends: list[End] = []
+        self._wake = asyncio.Event()
+        self._look = True
+        self._sent = 0.0
+        self._moved = 0.0
+        self._load = Load()
+        self._draining = False
+        self._check: asyncio.TimerHandle | None = None
+        self._checks: set[asyncio.Task[None]] = set()
+        runner.report = self._ended
+        runner.tell_deadline = partial(setattr, page, "deadline")
+
+    async def run(self) -> None:
+        """Take turns until drained and nothing is left to report. Raises Gone."""
+        helpers = [asyncio.create_task(self._listen(), name="bell"), asyncio.create_task(self._tend(), name="tend")]
+        try:
+            while not (self._draining and not self._ends and not self._runner.calls):
+                if not self._ends and not self._look:
+                    self._wake.clear()
+                    await self._wake.wait()
+                await self._turn()
+        finally:
+            for helper in [*helpers, *self._checks]:
+                helper.cancel()
+            await asyncio.gather(*helpers, *self._checks, return_exceptions=True)
+
+    def look(self) -> None:
+        """There may be work, or something to be stopped."""
+        self._look = True
+        self._wake.set()
+        if self._check is None and self._runner.calls:
+            self._check = asyncio.get_running_loop().call_later(0.05, self._begin_check)
+
+    def drain(self, grace: float) -> None:
+        """Claim nothing more, hand back what has not begun; after ``grace`` seconds also what has not ended."""
+        if self._draining:
+            return
+        self._draining = True
+        while self._ready:
+            self._give_back(self._ready.popleft())
+        asyncio.get_running_loop().call_later(grace, self._runner.hand_back)
+        self._look = True
+        self._wake.set()
+
+    # ---- one turn
+
+    async def _turn(self) -> None:
+        ends = self._take_ends()
+        now = self._clock()
+        count = 0 if self._draining else self._room(len(ends), now)
+        self._sent, self._look = now, False
+        try:
+            turn = await self._engine.functions.turn(self._lease.holder, self._queues, count, ends, self._lease.kinds)
+        except StorageError as error:
+            log.warning("%s", error)
+            self._ends[:0] = ends
+            await asyncio.sleep(REST)
+            await self._find_strays()
+            self._look = True
+            return
+        if turn.dead or turn.stale:
+            self._refused(turn, ends)
+        if turn.claims:
+            if self._draining:
+                for given in turn.claims:
+                    self._give_back(given)
+            elif self._ready:
+                self._ready.extend(turn.claims)
+                self._start()
+            else:
+                self._ready.extend(turn.claims)
+                self._moved = now
+                self._start()
+            if len(turn.claims) == count:
+                self._look = self._room(len(self._ends), now) > 0
+        elif count:
+            self._load = replace(self._load, empty=self._load.empty + 1)
+        self._write()
+
+    def _room(self, ended: int, now: float) -> int:
+        """How many to claim: what can run at once, and ahead as many as have ended in a short while."""
+        free = self._runner.concurrency - len(self._runner.calls)
+        ahead = min(ended, BATCH) if now - self._sent < AHEAD_WITHIN else 0
+        return max(0, min(free + ahead - len(self._ready), BATCH))
+
+    def _take_ends(self) -> list[End]:
+        ends, self._ends = self._ends, []
+        carried = 0
+        for number, end in enumerate(ends):
+            carried += len(end.payload)
+            if carried > CARRY and number:
+                self._ends = ends[number:]
+                return ends[:number]
+        return ends
+
+    def _refused(self, turn: Turn, ends: list[End]) -> None:
+        late = [end.id for end in ends] if turn.dead else turn.stale
+        if late:
+            log.warning("results came too late and were refused, others have these tasks: %s", " ".join(late[:20]))
+        if turn.dead:
+            raise Gone
+
+    # ---- starting and ending
+
+    def _start(self) -> None:
+        """Start what is ready, as far as there are slots and the lease is certain."""
+        ready, runner = self._ready, self._runner
+        free = runner.concurrency - len(runner.calls)
+        while ready and free > 0:
+            if not self._gate.open:
+                return  # `_tend` looks again
+            runner.start(ready.popleft())
+            free -= 1
+
+    def _ended(self, end: End | None) -> None:
+        """The runner has one less to run; ``None``: there is nothing to report."""
+        if end is not None:
+            self._ends.append(end)
+        if self._ready:
+            self._moved = self._sent
+            self._start()
+        self._wake.set()
+
+    def _give_back(self, given: Given) -> None:
+        self._ends.append(End(given.id, given.fence, "release", b"", "handed back, it had not begun"))
+
+    def _write(self) -> None:
+        runner = self._runner
+        running, ready, empty = len(runner.calls), len(self._ready), self._load.empty
+        self._load = Load(running, ready, runner.done, runner.failed, empty, runner.ran, runner.lagged)
+        self._page.write(self._load)
+
+    # ---- beside the turns
+
+    async def _listen(self) -> None:
+        pause = 0.1
+        while True:
+            try:
+                if await self._engine.workers.wait_bell(self._lease.holder, BELL):
+                    self.look()
+                pause = 0.1
+            except StorageError:
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, 2.0)
+
+    async def _tend(self) -> None:
+        """Start what waited for a heartbeat; hand back what waits for a slot for too long; look for stops."""
+        heartbeat, checked = self._engine.storage.settings.heartbeat, self._clock()
+        while True:
+            await asyncio.sleep(TEND)
+            now = self._clock()
+            self._page.deadline = self._runner.deadline
+            if self._ready and self._gate.open:
+                self._start()
+                if self._ready and now - self._moved > HOARD:
+                    while self._ready:
+                        self._give_back(self._ready.pop())
+                    self._wake.set()
+            self._write()
+            if now - checked >= heartbeat and self._runner.calls:
+                checked = now
+                self._begin_check()
+
+    def _begin_check(self) -> None:
+        self._check = None
+        job = asyncio.create_task(self._check_marks(), name="check")
+        self._checks.add(job)
+        job.add_done_callback(self._checks.discard)
+
+    async def _check_marks(self) -> None:
+        """Ask which of the running functions are to stop, and which are no longer ours."""
+        fences = {id: call.fence for id, call in self._runner.calls.items()}
+        if not fences:
+            return
+        try:
+            beat = await self._engine.workers.beat(self._lease.holder, fences, patience=1.0)
+        except StorageError as error:
+            log.debug("%s", error)
+            return
+        for id in beat.stop:
+            self._runner.stop(id)
+        for id in beat.lost:
+            if id in fences:
+                self._runner.lose(id, fences[id])
+
+    async def _find_strays(self) -> None:
+        """After an answer that did not reach us: hand back what was claimed for us without our knowing."""
+        known = {given.id for given in self._ready} | self._runner.calls.keys() | {end.id for end in self._ends}
+        try:
+            held = await self._engine.claims.own(self._lease.holder)
+        except StorageError:
+            return
+        for id, fence in held.items():
+            if id not in known:
+                self._ends.append(End(id, fence, "release", b"", "handed back, its claim went astray"))

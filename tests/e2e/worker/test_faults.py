@@ -1,0 +1,133 @@
+"""What may happen to a function worker, and that nothing is lost or run twice by it."""
+
+from __future__ import annotations
+
+import signal
+
+import psutil
+
+from tests.support.agents import until
+from tests.support.functions import Workers
+
+
+async def test_a_killed_child_is_followed_by_another_and_its_tasks_run_again(workers: Workers) -> None:
+    worker = await workers.start()
+    ids = [await workers.enqueue("hold", number) for number in range(5)]
+    await workers.marked("begin", 5)
+    worker.children[0].kill()
+    await workers.marked("begin", 10)
+    workers.go()
+    states = await workers.ended(*ids)
+    assert [state.status for state in states] == ["completed"] * 5
+    assert sorted(workers.marks.items()) == [
+        *((f"begin {number}", 2) for number in range(5)),
+        *((f"end {number}", 1) for number in range(5)),
+    ]
+    assert {(await workers.fields(id))["losses"] for id in ids} == {"1"}
+
+
+async def test_children_end_with_their_parent_and_another_worker_takes_over(workers: Workers) -> None:
+    first = await workers.start("--processes", "2")
+    ids = [await workers.enqueue("hold", number) for number in range(3)]
+    ids.append(await workers.enqueue("block", 6))
+    await workers.marked("begin", 4)
+    children = first.children
+    assert len(children) == 2
+    first.process.kill()
+    _, alive = psutil.wait_procs(children, timeout=4)
+    assert alive == []
+    await workers.start()
+    await workers.marked("begin", 8)
+    workers.go()
+    states = await workers.ended(*ids[:3])
+    assert [state.status for state in states] == ["completed"] * 3
+    assert [workers.marks[f"end {number}"] for number in range(3)] == [1, 1, 1]
+
+
+async def test_code_that_blocks_the_loop_keeps_its_lease(workers: Workers) -> None:
+    await workers.start()
+    await workers.start()
+    [state] = await workers.ended(await workers.enqueue("block", 5))
+    assert state.result == b'"blocked"'
+    assert workers.marks["begin "] == 1
+
+
+async def test_code_that_holds_the_interpreter_keeps_its_lease(workers: Workers) -> None:
+    await workers.start()
+    await workers.start()
+    id = await workers.enqueue("grab", 5)
+    [state] = await workers.ended(id)
+    assert state.result == b'"grabbed"'
+    assert workers.marks["begin "] == 1
+    assert "losses" not in await workers.fields(id)
+
+
+async def test_the_late_result_of_a_suspended_worker_is_refused(workers: Workers) -> None:
+    first = await workers.start()
+    id = await workers.enqueue("pid_when_free")
+    await workers.marked("begin", 1)
+    first_child = first.children[0].pid
+    first.signal_all(signal.SIGSTOP)
+    second = await workers.start()
+    await workers.marked("begin", 2)
+    workers.go()
+    [state] = await workers.ended(id)
+    first.signal_all(signal.SIGCONT)
+
+    async def said() -> bool:
+        return "too late" in first.text() or "thought dead" in first.text()
+
+    await until(said, "the first worker says that it was too late")
+    [after] = await workers.engine.functions.states([id])
+    assert after == state
+    assert after.result == str(second.children[0].pid).encode() != str(first_child).encode()
+
+
+async def test_a_suspended_child_loses_its_lease_though_its_parent_lives(workers: Workers) -> None:
+    worker = await workers.start()
+    id = await workers.enqueue("pid_when_free")
+    await workers.marked("begin", 1)
+    child = worker.children[0]
+    child.send_signal(signal.SIGSTOP)
+    await workers.start()
+    await workers.marked("begin", 2)
+    workers.go()
+    [state] = await workers.ended(id)
+    assert state.result != str(child.pid).encode()
+
+
+async def test_sigterm_hands_back_what_does_not_end_within_the_grace(workers: Workers) -> None:
+    first = await workers.start("--grace", "0.3")
+    ids = [await workers.enqueue("hold", 1), await workers.enqueue("thread", 2)]
+    await workers.marked("begin", 2)
+    assert first.stop() == 0
+    for id in ids:
+        fields = await workers.fields(id)
+        assert "status" not in fields or fields["status"] == "queued", fields
+        assert not {"failures", "losses"} & fields.keys()
+    workers.go()
+    await workers.start("--burst")
+    assert [state.result for state in await workers.ended(*ids)] == [b"1", b"2"]
+    assert workers.marks["end 1"] == workers.marks["end 2"] == 1
+
+
+async def test_sigterm_lets_running_functions_end(workers: Workers) -> None:
+    worker = await workers.start()
+    id = await workers.enqueue("hold", 1)
+    await workers.marked("begin", 1)
+    worker.process.terminate()
+    late = await workers.enqueue("count", 1)
+    workers.go()
+    assert worker.process.wait(20) == 0
+    done, waiting = await workers.engine.functions.states([id, late])
+    assert (done.result, waiting.status) == (b"1", "queued")
+
+
+async def test_a_function_that_blocks_past_its_timeout_is_ended(workers: Workers) -> None:
+    await workers.start()
+    id = await workers.enqueue("block_with_timeout", extra={"limits.losses": "0"})
+    [state] = await workers.ended(id)
+    assert (state.status, state.reason) == ("failed", "lost with its worker")
+    [after] = await workers.ended(await workers.enqueue("count", 1))
+    assert after.result == b"1"
+    assert workers.marks["blocked "] == 1
