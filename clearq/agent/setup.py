@@ -1,0 +1,78 @@
+"""From settings and options to an agent that is registered and ready to run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from clearq.agent.aftermath import Aftermath
+from clearq.agent.daemon import Agent
+from clearq.agent.drain import Drain
+from clearq.agent.gpus import Nvml, choose
+from clearq.agent.host import this_host
+from clearq.agent.keeper import Keeper
+from clearq.agent.labels import labels
+from clearq.agent.machine import MachineMeter
+from clearq.agent.membership import Membership
+from clearq.agent.options import AgentOptions
+from clearq.agent.registry import AgentFile, Registry
+from clearq.engine import Engine
+from clearq.errors import QueueExists, QueueNotFound
+from clearq.executors.kinds import EXECUTORS
+from clearq.models import Lane, WorkerInfo
+from clearq.settings import Settings
+
+
+async def prepare(settings: Settings, options: AgentOptions, engine: Engine) -> Agent:
+    """Check what was asked for and register. Raises QueueNotFound, UsageError, NameTaken."""
+    host, nvml, registry = this_host(), Nvml(), Registry(settings)
+    gpus = choose(options.gpus, nvml)
+    queues = [await _queue(engine, name, create=options.create_queue) for name in options.queues]
+    membership = Membership(
+        engine,
+        registry,
+        WorkerInfo(
+            label="-",
+            host=host.name,
+            host_id=host.host_id,
+            boot_id=host.boot_id,
+            lanes=tuple(Lane(queue=queue) for queue in queues),
+            slots=options.slots or 1,
+            gpus=tuple(gpu.uuid for gpu in gpus),
+            executors=tuple(kind.value for kind in EXECUTORS),
+        ),
+        AgentFile(label="-", queues=options.queues, gpus=options.gpus.text, log=options.log),
+    )
+    name = options.name or settings.worker_id
+    host_name = settings.worker_name or host.name
+    await membership.join(labels(host_name, options.gpus, has_gpus=bool(gpus), name=name))
+    changed = _Later()
+    drain = Drain(engine, host.host_id, nvml, changed)
+    keeper = Keeper(settings, host.boot_id, Aftermath(engine, host.boot_id, drain), changed)
+    meter = MachineMeter(settings.home, gpus, nvml)
+    agent = Agent(settings, options, engine, host, gpus, tuple(queues), membership, keeper, drain, meter)
+    changed.call = agent.look
+    return agent
+
+
+@dataclass
+class _Later:
+    """A callback that is named after those who call it were made."""
+
+    call: Callable[[], None] | None = None
+
+    def __call__(self) -> None:
+        if self.call is not None:
+            self.call()
+
+
+async def _queue(engine: Engine, name: str, *, create: bool) -> str:
+    try:
+        return await engine.queues.resolve(name)
+    except QueueNotFound:
+        if not create:
+            raise
+    try:
+        return (await engine.queues.create(name)).id
+    except QueueExists:
+        return await engine.queues.resolve(name)
