@@ -1,0 +1,122 @@
+"""``clearq queue`` from outside."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from clearq.cli import exits
+from clearq.engine import Engine
+from clearq.models import TaskSpec
+from tests.integration.cli.conftest import Shell
+
+
+async def submit(engine: Engine, *names: str, queue: str = "default", **options: Any) -> dict[str, str]:
+    return {name: await engine.tasks.submit(TaskSpec(name=name), queue, **options) for name in names}
+
+
+async def test_a_fresh_server_has_the_built_in_queues_and_ids_stay(shell: Shell) -> None:
+    listed = await shell("queue", "ls", "--json")
+    assert [queue["name"] for queue in listed.json] == ["default", "services"]
+    made = await shell("queue", "create", "GPU Queue", "--tag", "lab 1")
+    assert made.out == "gpu-queue\n"
+    assert "clearq agent --queue 'GPU Queue'" in made.err
+    await shell("queue", "rename", "GPU Queue", "Big GPUs")
+    queue = next(each for each in (await shell("queue", "ls", "--json")).json if each["id"] == "gpu-queue")
+    assert (queue["name"], queue["tags"]) == ("Big GPUs", ["lab 1"])
+    again = await shell("queue", "create", "Big GPUs", code=exits.CONFLICT)
+    assert again.err.startswith("error: ")
+
+
+async def test_an_unknown_queue_lists_those_there_are(shell: Shell) -> None:
+    done = await shell("queue", "show", "it's not there", code=exits.NOT_FOUND)
+    assert "'default', 'services'" in done.err
+    assert "clearq queue create" in done.err
+
+
+async def test_show_lists_tasks_in_run_order_by_name_or_id(shell: Shell, engine: Engine) -> None:
+    await engine.queues.create("CPU Queue")
+    await submit(engine, "low", queue="CPU Queue")
+    await submit(engine, "high", queue="CPU Queue", priority=5)
+    for name in ("CPU Queue", "cpu-queue"):
+        shown = (await shell("queue", "show", name, "--json")).json
+        assert [task["spec"]["name"] for task in shown["tasks"]] == ["high", "low"]
+        assert (shown["waiting"], shown["workers"], shown["listening"]) == (2, 0, [])
+    page = (await shell("queue", "show", "CPU Queue", "--limit", "1")).out
+    assert "clearq agent --queue 'CPU Queue'" in page
+    assert page.index("high") and "low" not in page.partition("run first")[2]
+
+
+async def test_move_tells_the_new_place_and_changes_the_order(shell: Shell, engine: Engine) -> None:
+    ids = await submit(engine, "a", "b", "c", "d")
+    for words, order in (
+        (("d", "--front"), "dabc"),
+        (("d", "--back"), "abcd"),
+        (("c", "--up", "1"), "acbd"),
+        (("a", "--down", "2"), "cbad"),
+        (("d", "--to", "2"), "cdba"),
+        (("a", "--before", "d"), "cadb"),
+        (("c", "--after", "b"), "adbc"),
+    ):
+        name, *where = (ids.get(word, word) for word in words)
+        done = await shell("queue", "move", "default", name, *where)
+        assert done.out == f"place {order.index(words[0]) + 1} of 4 in queue default\n"
+        assert [task.spec.name for task in await engine.queues.waiting("default")] == list(order)
+
+
+async def test_move_refuses_nonsense(shell: Shell, engine: Engine) -> None:
+    ids = await submit(engine, "a")
+    zero = await shell("queue", "move", "default", ids["a"], "--to", "0", code=exits.USAGE)
+    assert "counted from 1" in zero.err
+    await shell("queue", "move", "default", ids["a"], "--before", ids["a"], code=exits.USAGE)
+    await shell("queue", "move", "default", "ffff", "--front", code=exits.NOT_FOUND)
+    await shell("queue", "move", "services", ids["a"], "--front", code=exits.CONFLICT)
+
+
+async def test_pause_says_who_and_why_until_resume(shell: Shell) -> None:
+    await shell("queue", "pause", "default", "--why", "cooling\x1b[2J fails")
+    paused = (await shell("queue", "ls")).out
+    assert "paused: cooling\\x1b[2J fails" in paused
+    assert "Paused" in (await shell("queue", "show", "default")).out
+    resumed = await shell("queue", "resume", "default", "--json")
+    assert resumed.json["pause"] is None
+
+
+async def test_clear_makes_drafts(shell: Shell, engine: Engine) -> None:
+    ids = await submit(engine, "a", "b")
+    done = await shell("queue", "clear", "default")
+    assert done.out == "2 tasks taken off queue default\n"
+    assert [(await engine.tasks.get(each)).status for each in ids.values()] == ["created", "created"]
+
+
+async def test_rm_asks_for_force_while_tasks_wait(shell: Shell, engine: Engine) -> None:
+    await engine.queues.create("x")
+    await submit(engine, "a", queue="x")
+    await shell("queue", "rm", "x", code=exits.CONFLICT)
+    await shell("queue", "rm", "x", "--force")
+    await shell("queue", "show", "x", code=exits.NOT_FOUND)
+
+
+async def test_history_is_printed(shell: Shell, engine: Engine) -> None:
+    nothing = await shell("queue", "history", "default")
+    assert "no history" in nothing.err
+    await submit(engine, "a", "b")
+    for duty in engine.duties():
+        if duty.name == "history":
+            await duty.tick()
+            await duty.tick()
+    samples = (await shell("queue", "history", "default", "--since", "5m", "--json")).json
+    assert samples[-1]["waiting"] == 2
+    table = (await shell("queue", "history", "default")).out
+    assert "waiting" in table
+    assert "█" in table
+
+
+async def test_names_of_all_kinds_survive(shell: Shell) -> None:
+    names = ["with space", "quo\"te's", "new\nline", "🚀 日本語", "x" * 10_000]
+    await shell("queue", "create", *names)
+    listed = (await shell("queue", "ls", "--json")).json
+    assert {queue["name"] for queue in listed} == {*names, "default", "services"}
+    table = (await shell("queue", "ls")).out.splitlines()
+    assert len(table) == len(names) + 3
+    assert max(map(len, table)) < 400
+    assert any("new\\nline" in line for line in table)
