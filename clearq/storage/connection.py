@@ -66,6 +66,7 @@ class Storage:
         self._wiring = asyncio.Lock()
         self._bells: set[Wire] = set()
         self._idle_bells: list[Wire] = []
+        self._closed = False
 
     def _make_client(self, timeout: float | None) -> redis.Redis:
         tcp = {} if self.url.startswith("unix:") else {"socket_keepalive": True}
@@ -126,12 +127,13 @@ class Storage:
             )
 
     async def close(self) -> None:
-        """Close all connections. Safe to call twice."""
-        await self._client.aclose()
-        await self._blocking.aclose()
+        """Close all connections; what is still under way raises StorageUnavailable. Safe to call twice."""
+        self._closed = True  # else what is under way would repeat itself on a connection that nobody closes
         for wire in (self._wire, *self._bells):
             if wire is not None:
                 wire.close()
+        await self._client.aclose()
+        await self._blocking.aclose()
 
     async def command(self, *arguments: Argument, patience: float | None = None) -> Any:
         """One command that does not block."""
@@ -198,7 +200,15 @@ class Storage:
         context = None
         if self.url.startswith("rediss:"):
             context = self._client.connection_pool.make_connection().ssl_context.get()  # type: ignore[no-untyped-call]
-        return await Wire.connect(self.url, self.settings.connect_timeout, context, patience)
+        wire = await Wire.connect(self.url, self.settings.connect_timeout, context, patience)
+        if self._closed:
+            wire.close()
+            self._refuse_closed()
+        return wire
+
+    def _refuse_closed(self) -> None:
+        if self._closed:
+            raise StorageUnavailable(f"The connection to {mask_url(self.url)} was closed; make a new one.")
 
     async def bell(self, key: str, timeout: float) -> bool:
         """Wait until the list ``key`` has an entry, and take it. On a thin connection: it is what a latency is made of.
@@ -211,6 +221,8 @@ class Storage:
                 while self._idle_bells and wire is None:
                     kept = self._idle_bells.pop()
                     wire = kept if kept.open else None
+                    if wire is None:
+                        self._bells.discard(kept)
                 wire = wire or await self._new_wire(DAY)
                 self._bells.add(wire)
                 rung = await wire.call("BLPOP", key, str(timeout)) is not None
@@ -232,6 +244,7 @@ class Storage:
 
         It is not repeated: whoever blocks looks at the truth again anyway.
         """
+        self._refuse_closed()
         try:
             async with asyncio.timeout(timeout + self.settings.command_timeout):
                 return await _cancellable(lambda: self._blocking.execute_command(*arguments))  # type: ignore[no-untyped-call]
@@ -255,6 +268,7 @@ class Storage:
         limit = self.settings.patience if patience is None else patience
         start, pause = time.monotonic(), 0.05
         while True:
+            self._refuse_closed()
             try:
                 return await _cancellable(send)
             except (driver.RedisError, ReplyError, OSError, TimeoutError) as error:

@@ -65,20 +65,25 @@ class Wire(asyncio.Protocol):
         make = partial(cls, patience)
         parts = urlsplit(url)
         query = parse_qs(parts.query)
-        async with asyncio.timeout(timeout):
-            if parts.scheme == "unix":
-                path = unquote(parts.path)
-                _, wire = await loop.create_unix_connection(make, path)
-                database = query.get("db", ["0"])[0]
-            else:
-                host, port = parts.hostname or "localhost", parts.port or 6379
-                _, wire = await loop.create_connection(make, host, port, ssl=context)
-                database = parts.path.strip("/") or query.get("db", ["0"])[0]
-            if parts.password:
-                user = [unquote(parts.username)] if parts.username else []
-                await wire.call("AUTH", *user, unquote(parts.password))
-            if database != "0":
-                await wire.call("SELECT", database)
+        wire: Wire | None = None
+        try:
+            async with asyncio.timeout(timeout):
+                if parts.scheme == "unix":
+                    _, wire = await loop.create_unix_connection(make, unquote(parts.path))
+                    database = query.get("db", ["0"])[0]
+                else:
+                    host, port = parts.hostname or "localhost", parts.port or 6379
+                    _, wire = await loop.create_connection(make, host, port, ssl=context)
+                    database = parts.path.strip("/") or query.get("db", ["0"])[0]
+                if parts.password:
+                    user = [unquote(parts.username)] if parts.username else []
+                    await wire.call("AUTH", *user, unquote(parts.password))
+                if database != "0":
+                    await wire.call("SELECT", database)
+        except BaseException:
+            if wire is not None:
+                wire.close()
+            raise
         return wire
 
     @property
