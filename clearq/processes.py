@@ -75,7 +75,7 @@ async def run_services(settings: Settings) -> None:
     """Keep the duties that somebody must do (reaper, timer, history) until SIGTERM or SIGINT."""
     stop = asyncio.Event()
     _on_signals(stop.set)
-    connecting = asyncio.ensure_future(persist("connect", lambda: Engine.connect(settings)))
+    connecting = asyncio.ensure_future(persist("connect", lambda: Engine.connect(settings, start_stopped=False)))
     ending = asyncio.create_task(stop.wait())
     await asyncio.wait({connecting, ending}, return_when=asyncio.FIRST_COMPLETED)
     if not connecting.done():

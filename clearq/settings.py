@@ -46,6 +46,8 @@ class Settings(BaseSettings):
     command_timeout: float = Field(10.0, gt=0)
     #: Seconds a command line call or a library call goes on trying when the server is away.
     patience: float = Field(10.0, ge=0)
+    #: Set by an agent for the processes of an attempt: the file that describes it.
+    attempt: str = ""
     #: Name of this worker; empty: made from the host's name.
     worker_name: str = Field("", validation_alias=_names("worker_name", "CLEARML_WORKER_NAME"))
     worker_id: str = Field("", validation_alias=_names("worker_id", "CLEARML_WORKER_ID"))

@@ -57,7 +57,7 @@ class AttemptFolder:
             folder.remove()
         folder.work.mkdir(parents=True, mode=0o700)
         folder.path.chmod(0o700)
-        _write(folder.path / "attempt.json", attempt)
+        _write(folder.description, attempt)
         _write(folder.path / "claim.json", attempt)
         return folder
 
@@ -73,6 +73,11 @@ class AttemptFolder:
     def marker(self) -> str:
         """``<task id>.<claims>``."""
         return self.path.name
+
+    @property
+    def description(self) -> Path:
+        """``attempt.json``."""
+        return self.path / "attempt.json"
 
     @property
     def work(self) -> Path:

@@ -221,7 +221,7 @@ class Supervision:
         gpus = self.attempt.visible_gpus
         return {
             **os.environ,
-            "CLEARQ_ATTEMPT": str(self.folder.path / "attempt.json"),
+            "CLEARQ_ATTEMPT": str(self.folder.description),
             MARKER: self.attempt.marker,
             "CLEARQ_TASK_ID": self.task.id,
             "CUDA_VISIBLE_DEVICES": gpus,
@@ -250,6 +250,7 @@ async def run(
         namespace=attempt.namespace,
         home=Path(attempt.home),
         artifacts_url=attempt.artifacts_url,
+        attempt=str(folder.description),
     )
     own = engine
     if own is None:

@@ -46,8 +46,11 @@ class Engine:
         self.figures = FigureReader(storage, self.queues, self.workers)
 
     @classmethod
-    async def connect(cls, settings: Settings) -> Self:
+    async def connect(cls, settings: Settings, *, start_stopped: bool = True) -> Self:
         """Connect to ``settings.url``, or to this user's embedded server (started when it does not run).
+
+        One that was stopped on purpose is started by those only whom somebody has just started: not with
+        ``start_stopped=False``, nor by the processes of an attempt.
 
         Raises StorageUnavailable, StorageDenied, StorageTooOld, SchemaMismatch, ConfigurationError.
         """
@@ -56,7 +59,7 @@ class Engine:
         if settings.embedded:
             from clearq.storage import embedded
 
-            url = (await embedded.ensure(settings)).url
+            url = (await embedded.ensure(settings, start_stopped=start_stopped and not settings.attempt)).url
             revive = partial(embedded.revive, settings)
         return cls(await Storage.connect(settings, url, revive))
 

@@ -33,6 +33,8 @@ class Connection:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._engine: Engine | None = None
+        #: The first connection starts an embedded server, also one stopped on purpose; later ones do not.
+        self._first = True
 
     @cached_property
     def _connecting(self) -> asyncio.Lock:
@@ -48,7 +50,8 @@ class Connection:
                 # Redis and what comes with it is loaded here, off the user's thread: Task.init does not wait.
                 from clearq.engine import Engine
 
-                self._engine = await Engine.connect(self.settings)
+                self._engine = await Engine.connect(self.settings, start_stopped=self._first)
+                self._first = False
             return self._engine
 
     def call(self, action: Action[T], timeout: float | None = None) -> T:
@@ -71,7 +74,7 @@ class Connection:
     def forget(self) -> None:
         """In a forked child: the sockets belong to the parent."""
         _abandoned.append((self._engine, self.__dict__.pop("_connecting", None)))
-        self._engine = None
+        self._engine, self._first = None, False
 
 
 _default: Connection | None = None

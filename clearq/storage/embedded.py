@@ -49,20 +49,35 @@ class EmbeddedServer:
     started_now: bool = False  #: by this very call
 
 
-async def ensure(settings: Settings) -> EmbeddedServer:
+async def ensure(settings: Settings, *, start_stopped: bool = True) -> EmbeddedServer:
     """This user's server, started if none runs. However many processes ask at once, there is one.
 
+    With ``start_stopped=False`` one that was stopped on purpose (``clearq down``) stays down: it is waited for
+    ``settings.patience`` seconds. So ask those that nobody has just started, such as the processes of an attempt.
+
     Raises ConfigurationError (no server binary, home not writable), StorageError (its data cannot be read;
-    says how to mend it), StorageUnavailable (it lives but does not answer).
+    says how to mend it), StorageUnavailable (it lives but does not answer, or it stays down).
     """
-    files = Files.of(settings)
-    found = await _reach(files, settings)
-    if found is None:
-        files.make()
-        async with files.turn(SILENCE + LOADING):
-            found = await _reach(files, settings) or await _start(files, settings)
+    files, began = Files.of(settings), time.monotonic()
+    while (found := await _reach_or_start(files, settings, start_stopped)) is None:
+        if time.monotonic() - began >= settings.patience:
+            raise StorageUnavailable("the embedded server was stopped by `clearq down`; `clearq up` starts it again")
+        await asyncio.sleep(0.2)
     if settings.durability == "always" and not found.started_now:
         await _strengthen(files, settings)
+    return found
+
+
+async def _reach_or_start(files: Files, settings: Settings, start_stopped: bool) -> EmbeddedServer | None:
+    """None: it was stopped on purpose, and we may not undo that."""
+    found = await _reach(files, settings)
+    if found is not None:
+        return found
+    files.make()
+    async with files.turn(SILENCE + LOADING):
+        found = await _reach(files, settings)
+        if found is None and (start_stopped or not files.stopped.exists()):
+            found = await _start(files, settings)
     return found
 
 

@@ -123,8 +123,11 @@ class Files:
     @contextmanager
     def marked_as_stopped(self) -> Iterator[None]:
         """While the server is stopped on purpose, and from then on until its next start."""
-        with suppress(ConfigurationError):  # a full disk is no reason not to stop
+        try:
             self.write(self.stopped.name, "by `clearq down`; removed by the next start\n")
+        except ConfigurationError:  # a full disk is no reason not to stop; an empty file may still find room
+            with suppress(OSError):
+                self.stopped.touch(mode=0o600)
         try:
             yield
         except BaseException:

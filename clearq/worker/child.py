@@ -108,7 +108,7 @@ class Child:
 
     async def _work(self, lease: Lease, place: Place) -> None:
         settings = self.app.settings
-        engine = await Engine.connect(settings.model_copy(update={"patience": FOREVER}))
+        engine = await Engine.connect(settings.model_copy(update={"patience": FOREVER}), start_stopped=False)
         runner = Runner(self.app, engine, place)
         try:
             self.turns = Turns(engine, lease, runner, self.page, Gate(self.page, start_window(settings.dead_after)))

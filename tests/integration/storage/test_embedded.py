@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import signal
@@ -139,6 +140,36 @@ async def test_stopped_on_purpose_it_stays_down(private: Settings) -> None:
         assert await engine.queues.get("default"), "the same engine goes on"
     finally:
         await engine.close()
+
+
+async def test_stopped_on_purpose_only_who_was_just_started_starts_it(
+    private: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    impatient = private.model_copy(update={"patience": 0.1})
+    await (await Engine.connect(impatient, start_stopped=False)).close()
+    await embedded.stop(private)
+    monkeypatch.setenv("CLEARQ_ATTEMPT", "of-a-task.json")
+    in_attempt = Settings(home=private.home, patience=0.1)
+    monkeypatch.delenv("CLEARQ_ATTEMPT")
+    for connecting in (Engine.connect(in_attempt), Engine.connect(impatient, start_stopped=False)):
+        with pytest.raises(StorageUnavailable, match="clearq up"):
+            await connecting
+    assert not servers_in(data_of(private))
+    waiting = asyncio.create_task(Engine.connect(in_attempt.model_copy(update={"patience": 30})))
+    await (await Engine.connect(impatient)).close()
+    await (await waiting).close()
+
+
+async def test_a_stop_on_a_full_disk_is_still_known_as_one(private: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    await embedded.ensure(private)
+
+    def full(*_: object) -> None:
+        raise ConfigurationError("no space left")
+
+    monkeypatch.setattr(Files, "write", full)
+    await embedded.stop(private)
+    await embedded.revive(private)
+    assert not servers_in(data_of(private))
 
 
 async def test_a_long_log_begins_anew(private: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
