@@ -7,7 +7,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from clearq.cli import task_edit, task_logs, task_verbs
+from clearq.cli import task_dead, task_edit, task_logs, task_verbs
 from clearq.cli.context import Context
 from clearq.cli.follow import exit_code_of
 from clearq.cli.task_verbs import name_tasks
@@ -34,6 +34,7 @@ def register(subparsers: Any) -> None:
     _register_waiting(verbs)
     task_verbs.register(verbs)
     task_edit.register(verbs)
+    task_dead.register(verbs)
 
 
 def _register_reading(verbs: Any) -> None:
