@@ -36,16 +36,30 @@ class Attempts:
         await self._fenced("stage", task_id, fence, stage)
 
     async def complete(
-        self, task_id: str, fence: str, *, exit_code: int | None = 0, reason: str = "", message: str = ""
+        self,
+        task_id: str,
+        fence: str,
+        *,
+        exit_code: int | None = 0,
+        reason: str = "",
+        message: str = "",
+        result: bytes = b"",
     ) -> None:
-        """It did what it should."""
-        await self._finish(task_id, fence, "completed", reason, message, exit_code)
+        """It did what it should; a function's ``result`` is kept with the task."""
+        await self._finish(task_id, fence, "completed", reason, message, exit_code, result)
 
     async def stopped(
-        self, task_id: str, fence: str, *, exit_code: int | None = None, reason: str = "", message: str = ""
+        self,
+        task_id: str,
+        fence: str,
+        *,
+        exit_code: int | None = None,
+        reason: str = "",
+        message: str = "",
+        error: bytes = b"",
     ) -> None:
         """It ended because it was asked to."""
-        await self._finish(task_id, fence, "stopped", reason, message, exit_code)
+        await self._finish(task_id, fence, "stopped", reason, message, exit_code, error)
 
     async def fail(
         self,
@@ -56,10 +70,13 @@ class Attempts:
         reason: str,
         message: str = "",
         final: bool = False,
+        error: bytes = b"",
+        pause: float | None = None,
     ) -> Next:
         """It failed. Answers ``queued`` when another attempt follows (after its pause), else ``failed``.
 
-        ``final``: no retry can mend it.
+        ``final``: no retry can mend it. ``error``: a function's, kept with the task. ``pause``: seconds before the
+        next attempt, instead of the task's own.
         """
         answer = await self._fenced(
             "fail",
@@ -70,6 +87,8 @@ class Attempts:
             _code(exit_code),
             f"{self._chance.random():.6f}",
             "1" if final else "",
+            error,
+            "" if pause is None else str(int(pause * 1000)),
         )
         return _next(answer[0])
 
@@ -133,14 +152,14 @@ class Attempts:
         return [task for task in tasks if task.host_id == host_id and task.stage == Stage.LOST]
 
     async def _finish(
-        self, task_id: str, fence: str, status: str, reason: str, message: str, exit_code: int | None
+        self, task_id: str, fence: str, status: str, reason: str, message: str, exit_code: int | None, payload: bytes
     ) -> None:
-        answer = await self._fenced("finish", task_id, fence, status, reason, message, _code(exit_code))
+        answer = await self._fenced("finish", task_id, fence, status, reason, message, _code(exit_code), payload)
         if answer[0] in (Status.QUEUED, Status.CREATED):
             # The fence is the newest, yet the attempt was taken back from a silent holder: this end is not recorded.
             raise stale(task_id, fence)
 
-    async def _fenced(self, script: str, task_id: str, fence: str, *arguments: str) -> list[Any]:
+    async def _fenced(self, script: str, task_id: str, fence: str, *arguments: str | bytes) -> list[Any]:
         answer: list[Any] = await self._storage.script(script, "", task_id, fence, *arguments)
         if answer[0] == "stale":
             raise stale(task_id, fence)

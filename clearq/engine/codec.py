@@ -11,11 +11,12 @@ from pydantic import ValidationError
 from clearq.clock import seconds
 from clearq.errors import StorageError
 from clearq.models.status import Stage, Status
-from clearq.models.task import Container, Limits, Needs, Parameter, Script, Task, TaskSpec
+from clearq.models.task import Container, Function, Limits, Needs, Parameter, Script, Task, TaskSpec
 
 #: The parts of a spec that are stored as ``part.field``.
-_PARTS: dict[str, type[Script | Container | Needs | Limits]] = {
+_PARTS: dict[str, type[Script | Function | Container | Needs | Limits]] = {
     "script": Script,
+    "function": Function,
     "container": Container,
     "needs": Needs,
     "limits": Limits,
@@ -69,7 +70,8 @@ def encode_spec(spec: TaskSpec) -> dict[str, str]:
 
 def is_spec_field(name: str) -> bool:
     """Does a hash field belong to the description (and not to the state)?"""
-    return name in _PLAIN or name == "tags" or name.partition(".")[0] in _PARTS or name.startswith(_PREFIXES)
+    part, dot, _ = name.partition(".")
+    return name in _PLAIN or name == "tags" or (bool(dot) and part in _PARTS) or name.startswith(_PREFIXES)
 
 
 def decode_spec(fields: Mapping[str, str]) -> TaskSpec:
@@ -129,6 +131,8 @@ def decode_task(task_id: str, fields: Mapping[str, str]) -> Task:
             status_changed=at("status_changed"),
             enqueued=at("enqueued"),
             due=at("due"),
+            limits=tuple(fields.get("limits", "").split()),
+            held_on=fields.get("held", ""),
             started=at("started"),
             ended=at("ended"),
             claims=number("claims") or int(fields.get("fence", "0").partition(".")[0] or 0),

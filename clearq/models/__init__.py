@@ -1,12 +1,13 @@
 """The nouns of clearq: frozen pydantic models without any I/O."""
 
-from clearq.models.attempt import AttemptFile, Beat, Claim, EnqueueResponse, Outcome
+from clearq.models.attempt import AttemptFile, Beat, Claim, EnqueueResponse, Outcome, Verdict
 from clearq.models.event import ArtifactInfo, Event, LogLine, ScalarPoint, ScalarSummary
 from clearq.models.queue import Pause, Place, Queue
 from clearq.models.status import ENDED, Stage, Status
 from clearq.models.task import (
     Container,
     ExecutorKind,
+    Function,
     Limits,
     Needs,
     Parameter,
@@ -27,6 +28,7 @@ __all__ = [
     "EnqueueResponse",
     "Event",
     "ExecutorKind",
+    "Function",
     "Lane",
     "Limits",
     "LogLine",
@@ -44,6 +46,7 @@ __all__ = [
     "Task",
     "TaskSpec",
     "TaskType",
+    "Verdict",
     "Worker",
     "WorkerInfo",
 ]

@@ -66,6 +66,16 @@ class Script(Frozen):
     environment: dict[str, str] = Field(default_factory=dict)  #: extra environment variables; never secrets
 
 
+class Function(Frozen):
+    """The function that an attempt calls instead of running a program: a function task that needs GPUs."""
+
+    name: str = ""  #: as its app knows it; empty: the task runs a program
+    module: str = ""  #: to be imported: it declares the function
+    app: str = ""  #: the app's name; empty: it has none
+    args: str = ""  #: as the function's codec made them; what is not text in base64 behind ``base64:``
+    options: str = ""  #: runtime options that differ from the declaration (JSON)
+
+
 class Container(Frozen):
     """Container settings; used by executor ``docker``."""
 
@@ -115,6 +125,7 @@ class TaskSpec(Frozen):
     comment: str = ""
     parent: str = ""
     script: Script = Script()
+    function: Function = Function()
     container: Container = Container()
     needs: Needs = Needs()
     limits: Limits = Limits()
@@ -140,6 +151,8 @@ class Task(Frozen):
     status_changed: float | None = None
     enqueued: float | None = None
     due: float | None = None  #: queued, but not to start before this
+    limits: tuple[str, ...] = ()  #: keys of the limits by key that it is under
+    held_on: str = ""  #: queued, but this one of its limits has no free permit
     started: float | None = None  #: claim of the newest attempt
     ended: float | None = None
     claims: int = 0  #: attempts that were given out

@@ -2,7 +2,7 @@
 -- KEYS[1] meta (hash)   ARGV: now, worker id, nonce, task id, task's rev, queue id ('' takes a draft, no queue),
 --   queue's rev, host id, boot id, then GPU UUIDs
 -- Touches q:<queue> (zset), t:<id>, own:<w>, gpus:<host_id>, queue:<queue> (hashes), changed, dead (zsets),
---   events (stream)
+--   unique:<key> (string), events (stream)
 -- RETURNS {'claimed', fence, the task's hash as a flat list} (also for the same nonce again)
 --   | {'dead'} | {'gone'} | {'stale'} | {'paused'} | {'gpu_held', uuid}
 -- @include base
@@ -46,6 +46,7 @@ else
   task.queue = nil
 end
 local fence = begin_attempt(now, id, task, w, nonce, score)
+if task['unique.mode'] == 'start' then free_unique(id, task.unique) end
 call('HSET', task_key(id), 'host_id', host, 'boot_id', ARGV[9])
 if #ARGV >= 10 then
   call('HSET', task_key(id), 'gpus_held', table.concat(ARGV, ' ', 10))

@@ -1,17 +1,19 @@
 -- Put a task into a queue; with fields, make it first (one step, so a task is never half there).
 -- KEYS[1] meta (hash)   ARGV: now, id, queue name or id, priority ('' keeps it), delay in ms ('' none),
 --   due in ms since the epoch ('' none), request, flags (c create the queue, f force, n new task), slug for a
---   new queue, idempotency key ('' none), its lifetime in ms, then field and value of a new task
--- Touches t:<id> (hash), q:<queue> / fn:<queue> / delayed (zset), unique:<key> (string), changed (zset),
+--   new queue, idempotency key ('' none), its lifetime in ms ('' until the field `unique` frees it), then field and
+--   value of a new task (also unique, unique.mode, after, after.rule as in enqueue_many)
+-- Touches t:<id> (hash), q:<queue> / fn:<queue> / delayed (zset), unique:<key> (string), after:<id> (set), changed (zset),
 --   idle:<lane> (zset), bell:<process> (list), queue:<queue> (hash), events (stream)
 -- RETURNS {'queued', id, queue id, status_changed in ms} (also for the same request again)
---   | {'duplicate', id that holds the key, queue id} | {'no_queue'} | {'missing'} | {'exists', status}
+--   | {'duplicate', id that holds the key, queue id} | {'no_queue'} | {'no_parent', id} | {'missing'} | {'exists', status}
 --   | {'conflict', status}
 -- @include base
 -- @include order
 -- @include queues
 -- @include limits
 -- @include tasks
+-- @include parents
 local id, request, flags, unique = ARGV[2], ARGV[7], ARGV[8], ARGV[10]
 local fresh, force = string.find(flags, 'n') ~= nil, string.find(flags, 'f') ~= nil
 local task = read_state(id)
@@ -22,6 +24,12 @@ if fresh and task then return { 'exists', task.status } end
 if not fresh and not task then return { 'missing' } end
 local queue = find_queue(ARGV[3])
 if not queue and not string.find(flags, 'c') then return { 'no_queue' } end
+local after, rule
+for i = 12, #ARGV, 2 do
+  if ARGV[i] == 'after' then after = ARGV[i + 1] elseif ARGV[i] == 'after.rule' then rule = ARGV[i + 1] end
+end
+local nobody = after and unknown_parent(after)
+if nobody then return { 'no_parent', nobody } end
 if unique ~= '' then
   local holder = call('GET', P .. 'unique:' .. unique)
   -- A deleted task holds nothing.
@@ -35,7 +43,11 @@ if task and task.status ~= 'created' then
 end
 local now = clock(ARGV[1])
 queue = queue or make_queue(now, ARGV[3], ARGV[9])
-if unique ~= '' then call('SET', P .. 'unique:' .. unique, id, 'PX', ARGV[11]) end
+if unique ~= '' and ARGV[11] == '' then
+  call('SET', P .. 'unique:' .. unique, id)
+elseif unique ~= '' then
+  call('SET', P .. 'unique:' .. unique, id, 'PX', ARGV[11])
+end
 if fresh then
   call('HSET', task_key(id), 'created', now)
   set_fields(task_key(id), ARGV, 12)
@@ -53,6 +65,6 @@ if ARGV[5] ~= '' then due = int(tonumber(now) + tonumber(ARGV[5])) end
 call('ZREM', P .. 'dead', id)
 set_status(id, task, now, 'queued', '', '')
 task.score = nil
-put_in_queue(id, task, queue, nil, due, now)
+if not (after and hold_for_parents(id, after, rule, queue, due)) then put_in_queue(id, task, queue, nil, due, now) end
 emit(now, 'task.queued', id, queue, '', 'queued')
 return { 'queued', id, queue, now }

@@ -196,3 +196,13 @@ async def test_what_is_no_draft_is_gone(bench: Bench, word: str) -> None:
     await bench.worker()
     await bench.in_status(word)
     await bench.refuse(*call(**DRAFT), answer=["gone"])
+
+
+@pytest.mark.parametrize(("mode", "held"), [("start", False), ("done", True)])
+async def test_a_key_that_is_held_until_the_start_is_free_now(bench: Bench, mode: str, held: bool) -> None:
+    await bench.worker()
+    fields = ("name", "f", "unique", "key", "unique.mode", mode)
+    await bench.call("enqueue", NOW, TASK, "default", "", "", "", "r", "n", "default", "key", "", *fields)
+    answer = await bench.call(*call())
+    assert answer[0] == "claimed"
+    assert ("unique:key" in await bench.state()) is held

@@ -231,3 +231,38 @@ async def test_a_priority_given_now_wins_and_one_not_given_stays(bench: Bench) -
     await bench.call(*call(priority="-3", request="again"))
     state = await bench.state()
     assert state["q:default"] == {TASK: score(2, -3)} and state[f"t:{TASK}"]["priority"] == "-3"
+
+
+async def test_it_waits_for_its_parents(bench: Bench) -> None:
+    await bench.call("create", NOW, "parent", "r", *flat(NAME))
+    arguments = call(flags="n", fields=NAME | {"after": "parent", "after.rule": "all"})
+    assert (await bench.call(*arguments))[:3] == ANSWER[:3]
+    state = await bench.state()
+    assert (state[f"t:{TASK}"]["waits"], state["after:parent"]) == ("1", {TASK: True})
+    assert "q:default" not in state
+    assert state["queue:default"]["held"] == "1"
+    await bench.refuse(*arguments, answer=ANSWER)
+
+
+@pytest.mark.parametrize(("rule", "ends"), [("all", "failed"), ("run", "queued")])
+async def test_a_parent_that_was_stopped_decides_by_the_rule(bench: Bench, rule: str, ends: str) -> None:
+    await bench.call("enqueue", NOW, "parent", "default", "", "", "", "r", "n", "default", "", DAY, *flat(NAME))
+    fields = NAME | {"after": "parent", "after.rule": rule}
+    await bench.call(*call(flags="n", fields=fields, unique="key"))
+    await bench.call("stop", NOW, "parent", "")
+    state = await bench.state()
+    assert state[f"t:{TASK}"]["status"] == ends
+    assert set(await lifetimes(bench.storage)) == {"unique:key"}  # a script task does not expire
+
+
+async def test_an_unknown_parent_is_named(bench: Bench) -> None:
+    arguments = call(flags="nc", fields=NAME | {"after": "nobody"})
+    await bench.refuse(*arguments, answer=["no_parent", "nobody"])
+
+
+async def test_a_key_without_a_lifetime_is_held_until_the_task_ends(bench: Bench) -> None:
+    words = ("enqueue", LATER, TASK, "default", "", "", "", "request", "n", "default", "key", "")
+    await bench.call(*words, *flat(NAME | {"unique": "key", "unique.mode": "done"}))
+    assert (await bench.state())["unique:key"] == TASK
+    await bench.call("stop", LATER, TASK, "")
+    assert "unique:key" not in await bench.state()

@@ -189,3 +189,10 @@ async def test_the_oldest_that_were_set_aside_give_way(bench: Bench) -> None:
     dead = (await bench.state())["dead"]
     assert len(dead) == 10_000
     assert TASK in dead and "old-0" not in dead and "old-1" in dead
+
+
+async def test_a_function_says_its_error_and_its_pause(bench: Bench) -> None:
+    fence = await bench.running(limits__retries="1")
+    await bench.call(*call(fence), "the error", "7000")
+    state = await bench.state()
+    assert (state[f"t:{TASK}"]["error"], state["delayed"]) == ("the error", {TASK: LATER + 7000})

@@ -124,3 +124,11 @@ async def test_a_run_by_hand_ends(bench: Bench) -> None:
             "events": [event("task.completed", worker=LABEL, status="completed")],
         },
     )
+
+
+@pytest.mark.parametrize(("word", "field"), [("completed", "result"), ("stopped", "error"), ("failed", "error")])
+async def test_what_a_function_gave_is_kept(bench: Bench, word: str, field: str) -> None:
+    fence = await bench.running()
+    await bench.call("finish", LATER, TASK, fence, word, "", "", "", "42")
+    task = (await bench.state())[f"t:{TASK}"]
+    assert {name: task.get(name) for name in ("result", "error")} == {"result": None, "error": None} | {field: "42"}
