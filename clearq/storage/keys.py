@@ -36,6 +36,7 @@ PATTERNS = (
     KeyPattern("dead", "zset", "tasks set aside: out of retries or lost too often, by time (ms)"),
     KeyPattern("unique:<key>", "string", "id of the task that holds an idempotency key; expires"),
     KeyPattern("after:<task>", "set", "tasks that wait for this one to end"),
+    KeyPattern("waits:<queue>", "set", "functions that wait for the end of others before they come into this queue"),
     KeyPattern("permits:<queue>", "hash", "limit key to the number of its permits that are taken"),
     KeyPattern("limit.held:<queue>:<key>", "zset", "functions that wait for a permit of a full key, by order score"),
     KeyPattern(

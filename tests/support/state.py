@@ -129,7 +129,27 @@ def misplaced(state: State) -> list[str]:
     known = {key[2:] for key in state if key.startswith("t:")}
     for place in [*lanes, *parked, *keepers, "delayed", "lost"]:
         found += [f"{place} holds {id}, which is no task" for id in state.get(place, {}) if id not in known]
-    return found + miscounted(state)
+    return found + miscounted(state) + misled(state)
+
+
+def misled(state: State) -> list[str]:
+    """Breaks of the rules of dependants: who waits for parents is listed by its queue and by each of the parents."""
+    found = []
+    listed = {(key[6:], id) for key in state if key.startswith("waits:") for id in state[key]}
+    waiting = {(task["queue"], key[2:]) for key, task in state.items() if key.startswith("t:") and "waits" in task}
+    found += [f"{id} waits for parents, or not, unlike what waits:{queue} says" for queue, id in listed ^ waiting]
+    for _, id in waiting:
+        parents = [key[6:] for key in state if key.startswith("after:") and id in state[key]]
+        if len(parents) != int(state[f"t:{id}"]["waits"]):
+            found.append(f"{id} waits for {state[f't:{id}']['waits']} parents, which are {parents}")
+    for key, queue in state.items():
+        if key.startswith("queue:"):
+            name = key[6:]
+            parked = sum(len(state[each]) for each in state if each.startswith(f"limit.held:{name}:"))
+            parked += len(state.get(f"waits:{name}", {}))
+            if parked != int(queue.get("held", "0")):
+                found.append(f"{key} counts {queue.get('held')} held tasks, there are {parked}")
+    return found
 
 
 def permits(state: State) -> dict[str, dict[str, int]]:

@@ -3,7 +3,8 @@
 --   priority ('' is 0), delay in ms ('' none), due in ms ('' none), count of further fields, then their names and
 --   values (app, unique, unique.mode (start done time), unique.ms, after (ids, space-separated), after.rule (all any
 --   run), keep, options, limits.losses, limits (keys of limits, space-separated))
--- Touches t:<id>, permits:<queue> (hashes), limit.held:*, limit.lane:*, fn:<queue> / fn.<app>:<queue> / delayed (zset), unique:<key> (string), after:<id> (set),
+-- Touches t:<id>, permits:<queue> (hashes), limit.held:*, limit.lane:*, fn:<queue> / fn.<app>:<queue> / delayed (zset), unique:<key> (string), after:<id>,
+--   waits:<queue> (sets),
 --   idle:<lane> (zset), bell:<process> (list), queues, queue:<queue> (hashes), events.fn (stream)
 -- RETURNS one word a task: {'queued'} (also for the same task again) | {'duplicate'} and the id that holds the key
 --   | {'exists'} (another task has that id) | {'no_parent', id} for the whole call, which then does nothing
@@ -80,9 +81,8 @@ for _, entry in ipairs(tasks) do
       local left, bad = 0, false
       if entry.after then left, bad = waits_for(entry) end
       if left > 0 or bad then
-        call('HSET', key, 'x', '1', 'waits', int(left + (bad and 1 or 0)))
+        wait_for_parents(entry.id, queue, left + (bad and 1 or 0))
         if due then call('HSET', key, 'due', due) end
-        call('HINCRBY', queue_key(queue), 'held', 1)
         if bad then
           -- A parent has failed already: the rule is applied by the next upkeep, like any other end.
           call('SADD', P .. 'after:' .. entry.id .. ':failed', entry.id)

@@ -1,7 +1,9 @@
--- Take every task that waits in a queue, delayed ones too, back to `created`. The first slices are done here;
--- the rest is entered in `todo` and carried on by every claim, beat and timer, so that nobody's crash leaves it.
+-- Take every task that waits in a queue, delayed, held on a limit or for its parents too, back to `created`. The first
+-- slices are done here; the rest is entered in `todo` and carried on by every claim, beat and timer, so that nobody's
+-- crash leaves it.
 -- KEYS[1] meta (hash)   ARGV: now, name or id, '1' to begin a clear, '' to carry on with one
--- Touches lanes and delayed (zsets), t:<id> (hash), queue:<queue> (hash), todo (set), events (stream)
+-- Touches lanes, delayed, limit.held:*, limit.lane:* (zsets), t:<id>, queue:<queue>, permits:<queue> (hashes),
+--   waits:<queue>, todo (sets), unique:<key> (string), events (stream)
 -- RETURNS {'cleared', id, tasks taken by this call} | {'more', id, tasks taken by this call} | {'no_queue'}
 -- @include base
 -- @include order
@@ -17,7 +19,7 @@ local now = clock(ARGV[1])
 if ARGV[3] == '1' then
   call('HSET', queue_key(id), 'clearing', now)
   -- What an unfinished clear passed over counts anew.
-  call('HDEL', queue_key(id), 'clear_cursor', 'clear_held')
+  call('HDEL', queue_key(id), 'clear_waits', 'clear_cursor', 'clear_held')
   for _, lane in ipairs(lanes_of(id)) do call('HDEL', queue_key(id), 'clear_skip:' .. lane) end
   call('SADD', P .. 'todo', 'clear ' .. id)
 elseif call('HEXISTS', queue_key(id), 'clearing') == 0 then

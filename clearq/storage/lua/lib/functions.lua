@@ -13,6 +13,7 @@ end
 -- A parent has ended: dependants that waited for it alone go on, or get what their rule says.
 -- More than 200 are carried on through `todo`.
 local function release_dependants(id, status, now)
+  local why = 'a task it waits for ' .. (status == 'deleted' and 'was deleted' or status)
   local key = P .. 'after:' .. id
   for _, child in ipairs(call('SPOP', key, 200)) do
     local task = read_state(child)
@@ -20,19 +21,17 @@ local function release_dependants(id, status, now)
       local left = call('HINCRBY', task_key(child), 'waits', -1)
       local good = status == 'completed' or task['after.rule'] == 'run'
       if not good and task['after.rule'] ~= 'any' or (not good and left <= 0) then
-        call('HDEL', task_key(child), 'waits')
-        call('HINCRBY', queue_key(task.queue), 'held', -1)
-        set_status(child, task, now, 'failed', 'a task it waits for ' .. status, id)
+        wait_no_more(child, task.queue)
+        set_status(child, task, now, 'failed', why, id)
         call('HSET', task_key(child), 'ended', now)
         call('PEXPIRE', task_key(child), SET_ASIDE_KEEP)
         wake_waiters(child)
         free_unique(child, task.unique, task['unique.mode'])
         call('ZADD', P .. 'dead', now, child)
-        emit(now, 'task.failed', child, task.queue, '', 'failed', 'a task it waits for ' .. status)
+        emit(now, 'task.failed', child, task.queue, '', 'failed', why)
         if call('EXISTS', P .. 'after:' .. child) == 1 then call('SADD', P .. 'todo', 'after failed ' .. child) end
       elseif left <= 0 or (good and task['after.rule'] == 'any') then
-        call('HDEL', task_key(child), 'waits')
-        call('HINCRBY', queue_key(task.queue), 'held', -1)
+        wait_no_more(child, task.queue)
         put_in_queue(child, task, task.queue, nil, task.due, now)
       end
     end
@@ -48,6 +47,17 @@ end
 local function keep_for(asked)
   if not asked then return DEFAULT_KEEP end
   return int(math.max(tonumber(asked), SHORTEST_KEEP))
+end
+
+-- A task out of its queue is a draft again. A function's draft is in no listing: it does not stay for ever, unless
+-- others wait for it.
+local function draft_again(id, task, now, reason)
+  take_from_queue(id, task)
+  free_unique(id, task.unique, task['unique.mode'])
+  call('HDEL', task_key(id), 'request')
+  set_status(id, task, now, 'created', reason, '')
+  if task.fn and not task.parent_of then call('PEXPIRE', task_key(id), SET_ASIDE_KEEP) end
+  emit(now, 'task.dequeued', id, task.queue, '', 'created', reason)
 end
 
 -- Everything that an end brings about beyond the task itself.

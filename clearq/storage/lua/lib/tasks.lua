@@ -73,6 +73,19 @@ local function put_in_queue(id, task, queue, score, due, now)
   enter_lane(id, task, queue, score or tail_score(queue, tonumber(task.priority or '0')))
 end
 
+-- It waits for its parents; `waits:<queue>` lists those of a queue.
+local function wait_for_parents(id, queue, count)
+  call('HSET', task_key(id), 'x', '1', 'waits', int(count))
+  call('SADD', P .. 'waits:' .. queue, id)
+  call('HINCRBY', queue_key(queue), 'held', 1)
+end
+
+local function wait_no_more(id, queue)
+  call('HDEL', task_key(id), 'waits')
+  call('SREM', P .. 'waits:' .. queue, id)
+  call('HINCRBY', queue_key(queue), 'held', -1)
+end
+
 -- Take a queued task out of wherever it waits.
 local function take_from_queue(id, task)
   local queue = task.queue
@@ -82,10 +95,7 @@ local function take_from_queue(id, task)
   end
   if task.held then return leave_held(id, task, queue) end
   if call('ZREM', P .. 'delayed', id) == 1 then call('HINCRBY', queue_key(queue), 'delayed', -1) end
-  if task.waits then
-    call('HINCRBY', queue_key(queue), 'held', -1)
-    call('HDEL', task_key(id), 'waits')
-  end
+  if task.waits then wait_no_more(id, queue) end
   call('HDEL', task_key(id), 'due', 'score')
 end
 

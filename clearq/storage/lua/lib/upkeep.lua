@@ -21,11 +21,16 @@ local function clear_slice(now, queue)
   local function take(id)
     local task = read_state(id)
     if not task or task.queue ~= queue or tonumber(task.enqueued or '0') > cleared then return end
-    take_from_queue(id, task)
-    call('HDEL', task_key(id), 'request')
-    set_status(id, task, now, 'created', 'queue cleared')
-    emit(now, 'task.dequeued', id, queue, '', 'created', 'queue cleared')
+    draft_again(id, task, now, 'queue cleared')
     taken = taken + 1
+  end
+  -- Those that wait for parents come first: an end may put them where the next slices look.
+  local cursor = call('HGET', queue_key(queue), 'clear_waits') or '0'
+  if cursor ~= 'done' and call('EXISTS', P .. 'waits:' .. queue) == 1 then
+    local answer = call('SSCAN', P .. 'waits:' .. queue, cursor, 'COUNT', 200)
+    for _, id in ipairs(answer[2]) do take(id) end
+    call('HSET', queue_key(queue), 'clear_waits', answer[1] == '0' and 'done' or answer[1])
+    return taken, false
   end
   for _, lane in ipairs(lanes_of(queue)) do
     local skip = 'clear_skip:' .. lane
@@ -38,7 +43,7 @@ local function clear_slice(now, queue)
       return taken, false
     end
   end
-  local cursor = call('HGET', queue_key(queue), 'clear_cursor') or '0'
+  cursor = call('HGET', queue_key(queue), 'clear_cursor') or '0'
   if tonumber(call('HGET', queue_key(queue), 'delayed') or '0') > 0 then
     local answer = call('ZSCAN', P .. 'delayed', cursor, 'COUNT', 200)
     for i = 1, #answer[2], 2 do take(answer[2][i]) end
@@ -62,7 +67,7 @@ local function clear_slice(now, queue)
       return taken, false
     end
   end
-  call('HDEL', queue_key(queue), 'clearing', 'clear_cursor', 'clear_held')
+  call('HDEL', queue_key(queue), 'clearing', 'clear_waits', 'clear_cursor', 'clear_held')
   for _, lane in ipairs(lanes_of(queue)) do call('HDEL', queue_key(queue), 'clear_skip:' .. lane) end
   return taken, true
 end
