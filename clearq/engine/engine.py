@@ -13,6 +13,7 @@ from clearq.engine.events import Events
 from clearq.engine.figures import FigureReader
 from clearq.engine.functions import Functions
 from clearq.engine.history import Historian
+from clearq.engine.limits import Limits
 from clearq.engine.logs import Logs
 from clearq.engine.metrics import Metrics
 from clearq.engine.queues import Queues
@@ -39,6 +40,7 @@ class Engine:
         self.attempts = Attempts(storage)
         self.events = Events(storage)
         self.functions = Functions(storage)
+        self.limits = Limits(storage)
         self.cron = Cron(storage)
         self.logs = Logs(storage)
         self.metrics = Metrics(storage)

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal, NamedTuple
-from urllib.parse import quote
 
 from clearq.engine.answers import missing_task
 from clearq.engine.ids import nonce
-from clearq.errors import QueueNotFound, UsageError
+from clearq.errors import UsageError
 from clearq.models.queue import slug
 from clearq.storage import Storage
 
@@ -21,8 +19,6 @@ BULK = 1000
 
 #: The same for tasks with limits by key.
 BULK_LIMITED = 100
-
-_LIMIT_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 How = Literal["complete", "retry", "fail", "stop", "release"]
 
@@ -39,7 +35,7 @@ class Call:
     delay: float | None = None  #: seconds
     due: float | None = None  #: seconds since the epoch
     #: Fields that only some tasks have: app, unique, unique.mode, unique.ms, after, after.rule, keep, options, limits
-    #: (keys of limits, see :func:`limit_key`, space-separated).
+    #: (keys of limits, see ``limits.limit_key``, space-separated); last, sizes (``name=size`` of those limits).
     extra: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -130,7 +126,7 @@ class Functions:
 
     def _send_at_once(self, pending: list[tuple[Call, asyncio.Future[str]]]) -> asyncio.Future[Any] | None:
         """The short way, without a task of its own: one script on a connection that stands."""
-        if len(pending) > BULK:
+        if len(pending) > BULK_LIMITED and _weight([call for call, _ in pending]) > BULK:
             return None
         flat: list[bytes | str | int] = [""]
         try:
@@ -220,39 +216,15 @@ class Functions:
             if fn
         ]
 
-    async def limit(self, queue: str, name: str, size: int | None, *, period: float | None = None) -> None:
-        """Set how many permits each key of a limit has in a queue; None takes the limit away.
-
-        With ``period`` (seconds) a permit comes back that long after its claim (a rate), else when its task ends or
-        goes. A smaller size sends the worst of the waiting ones back; what runs goes on.
-        Raises QueueNotFound, UsageError.
-        """
-        limit_key(name)
-        if (size is not None and size < 1) or (period is not None and period < 0.001):
-            raise UsageError(
-                f"Limit {name!r} needs at least 1 permit and a period of at least 1 ms. Pause the queue to stop it."
-            )
-        ms = "" if size is None or period is None else str(round(period * 1000))
-        answer = await self._storage.script("queue_limit", "", queue, name, "" if size is None else size, ms)
-        if answer[0] == "no_queue":
-            raise QueueNotFound(
-                f"There is no queue {queue!r}. Create it, or enqueue something into it, before its limits."
-            )
-
     async def states(self, ids: Sequence[str], client: str = "") -> list[State]:
         """Where functions stand; with ``client`` (a bell's name) that one is rung when an unfinished one ends."""
         answer = await self._storage.hot("wait_many", client, *ids)
         return [State(row[0].decode(), row[1], row[2], row[3].decode("utf-8", "replace")) for row in answer]
 
 
-def limit_key(name: str, value: str = "") -> str:
-    """The key of one value of a limit, for ``Call.extra["limits"]``. The sizes belong to the limit's name.
-
-    Raises UsageError for a name that is not made of letters, digits, ``_``, ``.`` and ``-``.
-    """
-    if not _LIMIT_NAME.fullmatch(name):
-        raise UsageError(f"Limit name {name!r} is not usable: take 1 to 64 letters, digits, '_', '.' or '-'.")
-    return f"{name}:{quote(value, safe='@:,;=+')}" if value else name
+def _weight(calls: Iterable[Call]) -> int:
+    """The server's work, in calls without limits."""
+    return sum(BULK // BULK_LIMITED if "limits" in call.extra else 1 for call in calls)
 
 
 def _slices(calls: Sequence[Call]) -> Iterator[list[Call]]:
@@ -260,10 +232,11 @@ def _slices(calls: Sequence[Call]) -> Iterator[list[Call]]:
     part: list[Call] = []
     weight = 0
     for call in calls:
-        weight += BULK // BULK_LIMITED if "limits" in call.extra else 1
+        own = _weight((call,))
+        weight += own
         if part and weight > BULK:
             yield part
-            part, weight = [], BULK // BULK_LIMITED if "limits" in call.extra else 1
+            part, weight = [], own
         part.append(call)
     if part:
         yield part

@@ -216,6 +216,7 @@ def decode_queue(
         rev=int(fields.get("rev", "0")),
         waiting=waiting,
         delayed=int(fields.get("delayed", "0")),
+        held=max(0, int(fields.get("held", "0"))),
         running=int(fields.get("running", "0")),
         workers=workers,
         oldest=oldest,

@@ -28,11 +28,12 @@ class Queue(Frozen):
     pause: Pause | None = None
     created: float | None = None
     rev: int = 0
-    waiting: int = 0
+    waiting: int = 0  #: could be taken now
     delayed: int = 0
+    held: int = 0  #: neither waiting nor delayed: they wait for a permit of a limit, or for other tasks to end
     running: int = 0
     workers: int = 0  #: live workers that listen to it
-    oldest: float | None = None  #: enqueue time of the task that waits longest
+    oldest: float | None = None  #: since when the task at the head could have run (seconds since the epoch)
 
 
 class Place(Frozen):

@@ -8,6 +8,7 @@ from clearq.engine.functions import Call
 from clearq.engine.ids import new_id, nonce
 from clearq.models import TaskSpec
 from clearq.models.event import ArtifactInfo, ScalarPoint
+from clearq.models.limit import Size
 from clearq.models.status import Stage
 from clearq.models.task import ExecutorKind, Needs, Script
 from clearq.models.worker import Lane, WorkerInfo
@@ -142,8 +143,8 @@ class LiveSystem:
         """Three functions of one key: one runs, one is next, one is held."""
         functions = self.engine.functions
         await self.engine.queues.create("mail")
-        await functions.limit("mail", "customer", 2)
-        await functions.limit("mail", "mails", 100, period=3600)
+        await self.engine.limits.set("mail", "customer", Size(2))
+        await self.engine.limits.declare("mail", "mails", Size(100, period=3600))
         calls = [Call(new_id(), "send", b"[]", "mail", extra={"limits": "customer:42 mails"}) for _ in range(3)]
         await functions.enqueue_many(calls)
         info = WorkerInfo(label="mailer", host="lab1", host_id=HOST, lanes=(Lane(queue="mail", kind="function"),))

@@ -2,7 +2,9 @@
 -- KEYS[1] meta (hash)   ARGV: now, then for each task: id, queue name or id, its slug, function, arguments,
 --   priority ('' is 0), delay in ms ('' none), due in ms ('' none), count of further fields, then their names and
 --   values (app, unique, unique.mode (start done time), unique.ms, after (ids, space-separated), after.rule (all any
---   run), keep, options, limits.losses, limits (keys of limits, space-separated))
+--   run), keep, options, limits.losses, limits (keys of limits, space-separated), and as the last one sizes
+--   (name=permits or name=permits/period in ms, space-separated): what the app declares of those limits. It holds in
+--   a queue that knows none, and is not stored with the task)
 -- Touches t:<id>, permits:<queue> (hashes), limit.held:*, limit.lane:*, fn:<queue> / fn.<app>:<queue> / delayed (zset), unique:<key> (string), after:<id>,
 --   waits:<queue> (sets),
 --   idle:<lane> (zset), bell:<process> (list), queues, queue:<queue> (hashes), events.fn (stream)
@@ -26,6 +28,7 @@ while i <= #ARGV do
   given[entry.id] = true
   tasks[#tasks + 1] = entry
   i = entry.at + 2 * entry.extra
+  if entry.sizes and ARGV[i - 2] == 'sizes' then entry.extra = entry.extra - 1 end
 end
 
 local now = clock(ARGV[1])
@@ -66,6 +69,7 @@ for _, entry in ipairs(tasks) do
         queue = find_queue(entry.queue) or make_queue(now, entry.queue, entry.slug)
         found[entry.queue] = queue
       end
+      if entry.sizes then declare_sizes(now, queue, entry.sizes, false) end
       call('HSET', key, 'fn', entry.fn, 'args', entry.args, 'queue', queue, 'enqueued', now)
       if entry.extra > 0 then call('HSET', key, 'x', '1', unpack(ARGV, entry.at, entry.at + 2 * entry.extra - 1)) end
       if entry.priority ~= '' then call('HSET', key, 'priority', entry.priority) end

@@ -4,6 +4,8 @@
 -- permits:<queue> counts the permits taken by key (a key with held tasks stands in it, too); limit.lane has the tasks
 -- in a lane, so that a better one finds the worst; limit.held those that wait for a permit. Sizes lie in the queue's
 -- hash by limit name, which is the part of a key before its first colon. A name without a size limits nothing.
+-- `limit:<name>` is the size that holds ("permits" or "permits/period in ms"), `limit.app:<name>` the one that apps
+-- declare, `limit.hand:<name>` stands beside a size that was set by hand: it wins until it is taken off.
 local TRIES = 64 -- of held tasks a call, shared by all that happens in it; the rest goes through `todo`
 local KEEP_AFTER = 3 -- failed tries, after which a task keeps each permit it gets: else one of several keys starves
 local MOST_EVICTED = 16
@@ -272,4 +274,35 @@ local function resize_slice(queue, name, cursor)
   end
   pump()
   return answer[1]
+end
+
+-- The size that holds from now on; '' is none.
+local function hold_size(now, queue, name, size)
+  if (call('HGET', queue_key(queue), 'limit:' .. name) or '') == size then return end
+  if size == '' then
+    call('HDEL', queue_key(queue), 'limit:' .. name)
+  else
+    call('HSET', queue_key(queue), 'limit:' .. name, size)
+  end
+  limit_sizes[queue .. ' ' .. name] = nil
+  call('HINCRBY', queue_key(queue), 'rev', 1)
+  local following = resize_slice(queue, name, '0')
+  if following ~= '0' then call('SADD', P .. 'todo', 'resize ' .. queue .. ' ' .. name .. ' ' .. following) end
+  emit(now, 'queue.limited', '', queue, '', '', name .. ' ' .. (size == '' and 'none' or size))
+end
+
+-- Sizes that an app declares, "name=size name=size". A caller's counts only where none was declared before, a
+-- worker's (`anew`) always: so the newest worker decides, whoever else runs an older version.
+local declared_sizes = {}
+local function declare_sizes(now, queue, text, anew)
+  local seen = queue .. ' ' .. text
+  if declared_sizes[seen] then return end
+  declared_sizes[seen] = true
+  for name, size in string.gmatch(text, '([^ =]+)=([1-9]%d*/?%d*)') do
+    local known = call('HMGET', queue_key(queue), 'limit.app:' .. name, 'limit.hand:' .. name)
+    if not known[1] or anew and known[1] ~= size then
+      call('HSET', queue_key(queue), 'limit.app:' .. name, size)
+      if not known[2] then hold_size(now, queue, name, size) end
+    end
+  end
 end
