@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from clearq.functions.context import current
     from clearq.functions.handle import Handle, as_completed, gather
     from clearq.functions.inject import inject
+    from clearq.functions.limits import limit
     from clearq.functions.signals import Cancel, Retry, Snooze
     from clearq.sdk.logger import Logger
     from clearq.sdk.task import Task
@@ -34,6 +35,7 @@ __all__ = [
     "current",
     "gather",
     "inject",
+    "limit",
 ]
 
 _HOMES = {
@@ -49,6 +51,7 @@ _HOMES = {
     "current": "clearq.functions.context",
     "gather": "clearq.functions.handle",
     "inject": "clearq.functions.inject",
+    "limit": "clearq.functions.limits",
 }
 
 

@@ -20,7 +20,8 @@ async def explain_wait(engine: Engine, task: Task) -> str:
     if task.status is not Status.QUEUED:
         return explain(task, queue=None, now=await engine.now())
     queue, place, workers = await asyncio.gather(_queue(engine, task), position(engine, task), engine.workers.list())
-    return explain(task, queue=queue, ahead=(place or 1) - 1, workers=workers, now=await engine.now())
+    limit = await engine.limits.key(task.queue, task.held_on) if task.held_on else None
+    return explain(task, queue=queue, ahead=(place or 1) - 1, workers=workers, now=await engine.now(), limit=limit)
 
 
 async def position(engine: Engine, task: Task) -> int | None:

@@ -10,6 +10,7 @@ from clearq.functions.waits import Waits
 
 if TYPE_CHECKING:
     from clearq.engine import Engine
+    from clearq.functions.registry import Registry
     from clearq.settings import Settings
 
 T = TypeVar("T")
@@ -36,6 +37,10 @@ class Home(Protocol):
     @property
     def name(self) -> str:
         """Its lane; empty: the common one."""
+
+    @property
+    def registry(self) -> Registry:
+        """Its functions and their limits."""
 
     @property
     def settings(self) -> Settings:

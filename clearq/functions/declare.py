@@ -10,11 +10,12 @@ from datetime import datetime
 from typing import Any, Generic, ParamSpec, Self, TypeVar, Unpack
 
 from clearq.engine.functions import Call
-from clearq.errors import ConflictError, PayloadError
-from clearq.functions.client import Home, client_of, signing_key
+from clearq.errors import ConflictError, UsageError
+from clearq.functions.client import Client, Home, client_of, signing_key
 from clearq.functions.cron import CronRule, Missed
 from clearq.functions.fan import fan_out_ordered
 from clearq.functions.handle import Handle
+from clearq.functions.limits import LimitPlan, filled
 from clearq.functions.options import OptionFields, Options
 from clearq.functions.references import ResultOf
 from clearq.functions.registry import Registered
@@ -50,9 +51,11 @@ class FunctionTask(Generic[P, R]):
         self._home = home
         self._codec = entry.codec
         self._due = options.at.timestamp() if isinstance(options.at, datetime) else options.at
-        self._extra = _constant_fields(home, entry, options)
+        self._limits = _limit_plan(home, entry, options) if options.limits else None
+        self._sizes = self._limits.declared if self._limits else ""
+        self._extra = _constant_fields(home, entry, options, self._limits)
         #: Is the call the same for every argument, but for the id?
-        self._plain = not options.unique and not options.after
+        self._plain = not options.unique and not options.after and not (self._limits and self._limits.varies)
 
     def options(self, **changes: Unpack[OptionFields]) -> Self:
         """The same function with other options; make it once for many calls. Raises UsageError."""
@@ -66,7 +69,15 @@ class FunctionTask(Generic[P, R]):
         """
         call = self._call(args, kwargs)
         client = await client_of(self._home)
+        if self.given.gpus:
+            return self.handle_of(call.id, await self.submit(client, call))
         return self.handle_of(call.id, await client.functions.enqueue(call))
+
+    async def submit(self, client: Client, call: Call) -> str:
+        """Enqueue a call that needs GPUs: as a task for agents, by its code's reference."""
+        from clearq.functions import gpus
+
+        return await gpus.submit(client, self._home, self.entry.function, self.given, call)
 
     def enqueue_sync(self, *args: P.args, **kwargs: P.kwargs) -> Handle[R]:
         """:meth:`enqueue` for code without an event loop."""
@@ -84,9 +95,15 @@ class FunctionTask(Generic[P, R]):
         return fan_out_ordered(self._home, (self.call(item) for item in items), concurrent)  # type: ignore[call-arg]
 
     def rule(self, name: str, expression: str, tz: str, missed: Missed) -> CronRule:
-        """A cron rule that enqueues it without arguments. Raises PayloadError when it needs some."""
+        """A cron rule that enqueues it without arguments. Raises PayloadError when it needs some, UsageError."""
+        if self.given.gpus:
+            raise UsageError(
+                f"cron: {self.name} needs GPUs, and a rule enqueues functions for workers only. Give the rule to a "
+                "function without gpus that enqueues this one."
+            )
         call = self._call((), {})
-        return CronRule(name, self.name, expression, tz, missed, call.args, call.queue, call.priority, call.extra)
+        extra = {field: value for field, value in call.extra.items() if field != "sizes"}  # the worker sets those
+        return CronRule(name, self.name, expression, tz, missed, call.args, call.queue, call.priority, extra)
 
     def handle_of(self, id: str, word: str = "queued") -> Handle[R]:
         """A handle by id. ``word`` is what the engine answered: ``queued``, ``duplicate <id>`` or ``exists``."""
@@ -104,6 +121,8 @@ class FunctionTask(Generic[P, R]):
             extra = {**extra, **self._own_fields(args, kwargs)}
         if "opentelemetry.trace" in sys.modules and (trace := traceparent()):
             extra = {**extra, "options": given.travelling(self.entry.options, trace)}
+        if self._sizes:
+            extra = {**extra, "sizes": self._sizes}  # the last: it is told to the queue and not stored with the task
         return Call(new_id(), self.name, payload, given.queue, given.priority, given.delay, self._due, extra)
 
     def _own_fields(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, str]:
@@ -119,6 +138,8 @@ class FunctionTask(Generic[P, R]):
             fields["unique.mode"] = self.given.unique_mode
             if self.given.unique_for:
                 fields["unique.ms"] = str(int(self.given.unique_for * 1000))
+        if self._limits and self._limits.varies:
+            fields["limits"] = self._limits.keys(self._codec.bind(args, kwargs))
         return fields
 
     def _unique_key(self, unique: str | bool, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
@@ -128,12 +149,7 @@ class FunctionTask(Generic[P, R]):
         if unique is True:
             digest = hashlib.sha256(dump(bound, f"arguments of {self.name}")).hexdigest()[:32]
             return f"{self.name}:{digest}"
-        try:
-            return str(unique).format(**bound)
-        except (LookupError, ValueError, AttributeError) as error:
-            raise PayloadError(
-                f"unique={unique!r} does not fit {self.name}: {error!r} is no argument of it."
-            ) from error
+        return filled(str(unique), bound, f"unique={unique!r}", self.name)
 
 
 class AsyncTask(FunctionTask[P, R]):
@@ -160,7 +176,15 @@ def _waits(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     )
 
 
-def _constant_fields(home: Home, entry: Registered, options: Options) -> dict[str, str]:
+def _limit_plan(home: Home, entry: Registered, options: Options) -> LimitPlan:
+    """Its limits, known to the app from now on. Raises UsageError."""
+    plan = LimitPlan(entry.name, options.limits, entry.arguments)
+    for name, size in plan.sizes.items():
+        home.registry.add_limit(options.queue, name, size, entry.name)
+    return plan
+
+
+def _constant_fields(home: Home, entry: Registered, options: Options, limits: LimitPlan | None) -> dict[str, str]:
     """The task's further fields that no argument changes; a lean task has none."""
     fields = {}
     if home.name:
@@ -170,4 +194,6 @@ def _constant_fields(home: Home, entry: Registered, options: Options) -> dict[st
         fields["options"] = travelling
     if options.losses is not None:
         fields["limits.losses"] = str(options.losses)
+    if limits is not None and not limits.varies:
+        fields["limits"] = limits.constant
     return fields

@@ -7,11 +7,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from functools import cache
-from typing import Any, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 import orjson
 
 from clearq.errors import UsageError
+
+if TYPE_CHECKING:
+    from clearq.functions.limits import Limit
 
 Where = Literal["loop", "thread", "process"]
 UniqueMode = Literal["start", "done", "time"]
@@ -32,6 +35,7 @@ class OptionFields(TypedDict, total=False):
     unique: str | bool
     unique_mode: UniqueMode
     unique_for: float | None
+    limits: Limit | Sequence[Limit] | None
     after: Sequence[Any]
     after_rule: AfterRule
     where: Where
@@ -58,6 +62,7 @@ class Options:
     unique: str | bool = False
     unique_mode: UniqueMode = "done"  #: held until the task starts, is done, or for ``unique_for`` seconds
     unique_for: float | None = None
+    limits: Limit | Sequence[Limit] | None = None  #: by key, see :func:`clearq.limit`
     after: Sequence[Any] = ()  #: handles or ids of tasks that must end first
     #: ``all`` must complete, ``any`` one suffices, ``run`` once all have ended, however.
     after_rule: AfterRule = "all"

@@ -11,8 +11,10 @@ from typing import Any
 
 from clearq.errors import UsageError
 from clearq.functions.inject import injected_parameters
+from clearq.functions.limits import two_sizes
 from clearq.functions.options import Options, Serializer, Where
 from clearq.functions.serialize import Codec
+from clearq.models.limit import Size
 
 
 class Registered:
@@ -44,6 +46,11 @@ class Registered:
         """The result as it is stored. Raises PayloadError for what cannot be."""
         return self.codec.encode_result(value, key)
 
+    @property
+    def arguments(self) -> list[str]:
+        """The names of what a caller passes."""
+        return [name for name in self.codec.parameters if name not in self.injected]
+
     @cached_property
     def injected(self) -> Mapping[str, str]:
         """Parameter to name of the lifespan's value that it is given."""
@@ -66,6 +73,7 @@ class Registry:
 
     def __init__(self) -> None:
         self._functions: dict[str, Registered] = {}
+        self._limits: dict[tuple[str, str], tuple[Size, str]] = {}
 
     def add(self, entry: Registered) -> None:
         """Raises UsageError when another function has that name."""
@@ -74,7 +82,20 @@ class Registry:
             raise UsageError(
                 f"Two functions are called {entry.name!r}: give one of them another, @app.task(name='...')."
             )
+        if known is not None:  # declared anew, perhaps with other sizes
+            self._limits = {limit: said for limit, said in self._limits.items() if said[1] != entry.name}
         self._functions[entry.name] = entry
+
+    def add_limit(self, queue: str, name: str, size: Size, function: str) -> None:
+        """Raises UsageError when the limit has another size in that queue already."""
+        known, by = self._limits.setdefault((queue, name), (size, function))
+        if known != size:
+            raise two_sizes(name, size, function, known, by)
+
+    @property
+    def limits(self) -> list[tuple[str, str, str]]:
+        """Queue, limit name and size (as it is stored) of all that was declared: a worker sets them."""
+        return [(queue, name, size.text) for (queue, name), (size, _) in self._limits.items()]
 
     def get(self, name: str) -> Registered | None:
         """The function of that name."""

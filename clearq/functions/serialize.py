@@ -53,6 +53,11 @@ class Codec:
         """Are there parameters that the worker fills?"""
         return any(isinstance(entry.default, Injected) for entry in self._signature.parameters.values())
 
+    @property
+    def parameters(self) -> list[str]:
+        """The names of all parameters."""
+        return list(self._signature.parameters)
+
     def _needed(self) -> int:
         return sum(entry.default is inspect.Parameter.empty for entry in self._signature.parameters.values())
 

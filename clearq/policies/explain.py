@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from clearq.models import Queue, Stage, Status, Task, Worker
+from clearq.models.limit import LimitKey, Size
 from clearq.policies.decide import Card, Host, Waiting, obstacle
 
 #: What an agent runs that does not say so itself.
@@ -12,12 +13,18 @@ DEFAULT_EXECUTORS = ("process", "venv")
 
 
 def explain(
-    task: Task, *, queue: Queue | None, ahead: int = 0, workers: Sequence[Worker] = (), now: float = 0.0
+    task: Task,
+    *,
+    queue: Queue | None,
+    ahead: int = 0,
+    workers: Sequence[Worker] = (),
+    now: float = 0.0,
+    limit: LimitKey | None = None,
 ) -> str:
     """One sentence that says what ``task`` waits for, or that it does not wait.
 
     ``queue``: the one it waits in; ``ahead``: tasks before it there; ``workers``: all live workers;
-    ``now``: the server's time. The first reason that holds is the answer, the hardest one first.
+    ``now``: the server's time; ``limit``: the key it is held on. The first reason that holds is the answer, the hardest one first.
     """
     if task.status is not Status.QUEUED:
         return _not_waiting(task)
@@ -28,6 +35,8 @@ def explain(
     if queue.pause is not None:
         why = f" because {queue.pause.why}" if queue.pause.why else ""
         return f"Queue {queue.name!r} was paused by {queue.pause.by or 'somebody'}{why}; resume it to go on."
+    if limit is not None:
+        return _held(limit)
     serving = [worker for worker in workers if worker.alive and _serves(worker, queue)]
     if not serving:
         start = f"clearq agent daemon --queue {queue.name!r}"
@@ -45,6 +54,18 @@ def _not_waiting(task: Task) -> str:
         return f"It does not wait: {task.worker or 'a worker'} runs it{stage}."
     reason = f" ({task.status_reason})" if task.status_reason else ""
     return f"It does not wait: it is {task.status.value}{reason}."
+
+
+def _held(limit: LimitKey) -> str:
+    others = "; it is the only one" if limit.held == 1 else f"; {limit.held:,} tasks wait for one" if limit.held else ""
+    if limit.permits is None:
+        return f"It waits for a permit of limit {limit.key!r}, which is not limited any more: it is looked at soon."
+    if limit.taken < limit.permits:
+        return f"It waits for a permit of limit {limit.key!r}; {limit.permits - limit.taken:,} are free just now."
+    size = Size(limit.permits, limit.period)
+    if limit.period is not None:
+        return f"It waits for a permit of limit {limit.key!r}: its {size} are used up{others}."
+    return f"It waits for a permit of limit {limit.key!r}: {limit.taken:,} of {limit.permits:,} are taken{others}."
 
 
 def _retry_words(task: Task) -> str:

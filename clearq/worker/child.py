@@ -90,7 +90,16 @@ class Child:
             rules = [rule.plain() for rule in self.app.crons]
             settings, queues = _plain(self.app.settings), self.app.registry.queues
             concurrency = self._concurrency(begin["concurrency"])
-            link.say("hello", settings=settings, queues=queues, app=name, rules=rules, concurrency=concurrency)
+            limits = self.app.registry.limits
+            link.say(
+                "hello",
+                settings=settings,
+                queues=queues,
+                app=name,
+                rules=rules,
+                limits=limits,
+                concurrency=concurrency,
+            )
             work = await self._messages.get()
             if work["say"] != "work":
                 return 0

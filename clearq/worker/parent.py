@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
@@ -29,6 +29,7 @@ from clearq.errors import (
     UsageError,
 )
 from clearq.models import Lane, WorkerInfo
+from clearq.models.limit import Size
 from clearq.periodic import Duties, Duty
 from clearq.settings import Settings
 from clearq.worker.brood import Child
@@ -127,6 +128,7 @@ class Parent:
         self._rules = [CronRule.from_plain(rule) for rule in hello["rules"]]
         self.queues = self.options.queues or tuple(hello["queues"])
         self._queue_ids = tuple([await self._queue(name) for name in self.queues])
+        await self._declare_limits(hello.get("limits", ()))
         for child in children:
             await self._join(child)
 
@@ -142,6 +144,14 @@ class Parent:
                 return (await self.engine.queues.create(name)).id
             except QueueExists:
                 return await self.engine.queues.resolve(name)
+
+    async def _declare_limits(self, limits: Sequence[Sequence[str]]) -> None:
+        """What the app says of its limits holds from now on, unless somebody has set a size by hand."""
+        for queue, name, text in limits:
+            size = Size.stored(text)
+            holds = await self.engine.limits.declare(await self._queue(queue), name, size)
+            if holds != size:
+                log.warning("limit %s of queue %s was set to %s by hand; the app declares %s", name, queue, holds, size)
 
     async def _join(self, child: Child) -> bool:
         """Register a child that has loaded its app, and let it work. False: it could not load it."""

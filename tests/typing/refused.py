@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from clearq import Clearq, gather
+from clearq import Clearq, gather, limit
 
 app = Clearq()
 
@@ -29,6 +29,7 @@ async def right() -> None:
     number = await app.handle("0" * 32, resize).result()
     await gather(handle)
     send.enqueue_sync("a@b.c").result_sync()
+    resize.options(limits=[limit("api", rate="100/m"), limit("path:{path}", concurrent=2)])
     print(number, data)
 
 
@@ -42,6 +43,9 @@ async def wrong() -> None:
     send.enqueue_sync(1)  # error
     resize.options(priorty=1)  # error
     resize.options(retries="3")  # error
+    resize.options(limits="api")  # error
+    limit("api", concurent=1)  # error
+    limit("api", rate=100)  # error
     app.task(queu="mail")  # error
     text: str = await (await resize.enqueue("a")).result()  # error
     handle = await send.enqueue("a")
