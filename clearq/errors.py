@@ -22,6 +22,8 @@ ClearqError
 │   └── SchemaMismatch         data written by an incompatible clearq
 ├── EnvironmentFailed          an attempt could not be prepared (git, diff, packages, disk)
 ├── ArtifactError              an artifact could not be stored or read
+│   ├── ArtifactFull           ... there is no room for it
+│   └── ArtifactMissing        ... it is not where it was stored
 ├── TaskFailed                 raised by waiting calls when the awaited task failed
 │   └── FunctionFailed         ... a function: with the type, message and traceback of what it raised
 └── WaitTimeout                raised by waiting calls (also a TimeoutError)
@@ -33,6 +35,8 @@ from __future__ import annotations
 
 __all__ = [
     "ArtifactError",
+    "ArtifactFull",
+    "ArtifactMissing",
     "ClearqError",
     "ConfigurationError",
     "ConflictError",
@@ -149,6 +153,14 @@ class EnvironmentFailed(ClearqError):
 
 class ArtifactError(ClearqError):
     """The artifact could not be stored or read."""
+
+
+class ArtifactFull(ArtifactError):
+    """There is no room for it: trying again does not help."""
+
+
+class ArtifactMissing(ArtifactError, LookupError):
+    """It is not where it was stored: deleted, or this process looks in another place."""
 
 
 class TaskFailed(ClearqError):

@@ -36,6 +36,8 @@ class Settings(BaseSettings):
     home: Path = Path("~/.clearq")
     #: fsspec URL for artifacts and old logs; empty: ``<home>/artifacts`` beside the embedded server.
     artifacts_url: str = ""
+    #: Bytes of arguments or of a result that travel within a task; larger ones go to the artifact store.
+    payload_inline_bytes: int = Field(256 * 1024, ge=1024, le=16 * 1024 * 1024)
     #: Embedded server: how often the append-only file reaches the disk.
     durability: Literal["everysec", "always"] = "everysec"
     #: Seconds between heartbeats, and without one until a holder is dead.

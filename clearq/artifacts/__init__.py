@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from clearq.artifacts.store import ArtifactStore, Stored, fetch, store_for
+from clearq.artifacts.store import ArtifactStore, Stored, fetch, has_store, store_for
 
-__all__ = ["ArtifactStore", "Stored", "fetch", "store_for"]
+__all__ = ["ArtifactStore", "Stored", "fetch", "has_store", "store_for"]

@@ -18,7 +18,7 @@ from typing import IO, Any
 
 from clearq.artifacts.cache import DownloadCache
 from clearq.artifacts.naming import as_url, file_part, local_file, part, public
-from clearq.errors import ArtifactError
+from clearq.errors import ArtifactError, ArtifactMissing
 from clearq.models import ArtifactInfo
 from clearq.settings import Settings
 from clearq.telemetry import mask_secrets
@@ -57,13 +57,31 @@ class ArtifactStore:
         ``file_name`` defaults to the source's, and to the artifact's name for bytes. A reader never sees half
         a file in a folder. Raises ArtifactError.
         """
-        given = file_name or (source.name if isinstance(source, Path) else name)
-        address = f"{as_url(self.root)}/{part(task_id)}/{part(name)}/{file_part(given)}"
+        address = self._place(task_id, name, file_name or (source.name if isinstance(source, Path) else name))
         target = local_file(address)
         failed = f"Artifact {name[:200]!r} could not be stored in {self.url}"
         with _told(failed, address), _reading(source) as stream:
             found = _write_remote(stream, address) if target is None else _write_file(stream, target)
         return Stored(public(address), *found)
+
+    def _place(self, task_id: str, name: str, file_name: str) -> str:
+        return f"{as_url(self.root)}/{part(task_id)}/{part(name)}/{file_part(file_name)}"
+
+    def read(self, task_id: str, name: str, file_name: str) -> bytes:
+        """The whole of what :meth:`put` stored under these names. Raises ArtifactMissing, ArtifactError."""
+        address = self._place(task_id, name, file_name)
+        with _told(f"{public(address)} could not be read", address):
+            system, path = _system(address)
+            try:
+                with system.open(path, "rb") as stream:
+                    found: bytes = stream.read()
+            except FileNotFoundError as error:
+                raise ArtifactMissing(f"{public(address)} is not there (any more).") from error
+            return found
+
+    def remove(self, task_id: str, name: str, file_name: str) -> bool:
+        """Delete what :meth:`put` stored under these names; False when there was none. Raises ArtifactError."""
+        return self.delete(public(self._place(task_id, name, file_name)))
 
     def get(self, url: str, *, hash: str = "") -> Path:
         """A local path of the file: itself when it lies in a folder of this host, else a cached download.
@@ -110,6 +128,11 @@ class ArtifactStore:
     def _address(self, url: str) -> str:
         """The address with the root's own credentials, where it lies below the root."""
         return as_url(self.root) + public(url).removeprefix(self.url) if self.holds(url) else url
+
+
+def has_store(settings: Settings) -> bool:
+    """Is there a place for artifacts outside Redis?"""
+    return bool(settings.artifacts_url) or settings.embedded
 
 
 def store_for(settings: Settings) -> ArtifactStore:

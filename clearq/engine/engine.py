@@ -7,6 +7,7 @@ from typing import Self
 
 from clearq.engine.artifacts import Artifacts
 from clearq.engine.attempts import Attempts
+from clearq.engine.blobs import Blobs
 from clearq.engine.claims import Claims
 from clearq.engine.cron import Cron
 from clearq.engine.events import Events
@@ -20,6 +21,8 @@ from clearq.engine.queues import Queues
 from clearq.engine.reaper import INTERVAL as REAPER_INTERVAL
 from clearq.engine.reaper import Reaper
 from clearq.engine.series import SAMPLE_INTERVAL, server_time
+from clearq.engine.sweeper import INTERVAL as SWEEP_INTERVAL
+from clearq.engine.sweeper import Sweeper
 from clearq.engine.tasks import Tasks
 from clearq.engine.timer import Timer
 from clearq.engine.workers import Workers
@@ -45,6 +48,7 @@ class Engine:
         self.logs = Logs(storage)
         self.metrics = Metrics(storage)
         self.artifacts = Artifacts(storage)
+        self.blobs = Blobs(storage)
         self.figures = FigureReader(storage, self.queues, self.workers)
 
     @classmethod
@@ -74,10 +78,11 @@ class Engine:
         return await server_time(self.storage)
 
     def duties(self) -> list[Duty]:
-        """What every long-lived process does for all: find the dead, wake the due, keep history."""
+        """What every long-lived process does for all: find the dead, wake the due, tidy up, keep history."""
         historian = Historian(self.storage, self.queues, self.workers)
         return [
             Duty("reaper", REAPER_INTERVAL, Reaper(self.storage).tick),
             Duty("timer", 0.0, Timer(self.storage).tick),
+            Duty("sweeper", SWEEP_INTERVAL, Sweeper(self.storage, self.blobs).tick),
             Duty("history", SAMPLE_INTERVAL, historian.tick),
         ]

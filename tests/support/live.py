@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from clearq.engine import Engine
+from clearq.engine.blobs import Blob
 from clearq.engine.cron import CronRule, Step
 from clearq.engine.functions import Call
 from clearq.engine.ids import new_id, nonce
@@ -45,6 +46,7 @@ class LiveSystem:
         await self._lost()
         await self._cron()
         await self._limits()
+        await self._blobs()
         for duty in self.engine.duties():
             if duty.name != "timer":  # it would block until something is due
                 await duty.tick()
@@ -153,6 +155,13 @@ class LiveSystem:
 
 
 async def live_system(settings: Settings) -> LiveSystem:
+    async def _blobs(self) -> None:
+        """One in Redis that is used, and a file that the sweeper finds unused."""
+        blobs, kept = self.engine.blobs, Blob(self.ids["created"], "artifact.b1")
+        await blobs.expect([kept, (unused := Blob("gone", "args.b2", "s00000000"))])
+        await blobs.put(kept, b"weights")
+        await blobs.look_soon([unused])
+
     """A filled namespace; the caller closes its engine."""
     system = LiveSystem(await Engine.connect(settings))
     await system.fill()

@@ -9,6 +9,7 @@
 -- @include tasks
 -- @include functions
 -- @include attempts
+-- @include blobs
 -- @include outputs
 local id, holder, nonce = ARGV[2], ARGV[3], ARGV[4]
 local task = read_state(id)

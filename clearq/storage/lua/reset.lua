@@ -1,12 +1,13 @@
 -- Back to a draft: outputs, counts and times are forgotten, the description stays.
 -- KEYS[1] meta (hash)   ARGV: now, id, force ('1': also a published task, or out of a queue)
--- Touches t:<id> (hash), log:<id>, scalar:<id>:<metric> (streams), scalars:<id>, artifacts:<id> (hashes),
---   lanes and delayed (zsets), changed (zset), events (stream)
+-- Touches t:<id> (hash), log:<id>, scalar:<id>:<metric> (streams), scalars:<id>, artifacts:<id>, chunks:<id>,
+--   chunk:<id>:<blob> (hashes), lanes and delayed (zsets), changed (zset), events (stream)
 -- RETURNS {'reset'} | {'missing'} | {'conflict', status}
 -- @include base
 -- @include order
 -- @include limits
 -- @include tasks
+-- @include blobs
 -- @include outputs
 local id, force = ARGV[2], ARGV[3] == '1'
 local task = read_state(id)

@@ -93,6 +93,10 @@ async def test_no_script_leaves_its_slot(
     await bench.call("tick", LATER, "timer")
     await bench.call("reset", LATER, "completed", "")
     await bench.call("delete", LATER, "failed", "1")
+    await bench.call("blob_list", NOW, "new", 0, "bulk args.n r")
+    await bench.call("chunk_put", "bulk", "args.n", 0, "12345", 10)
+    await bench.call("chunk_get", "bulk", "args.n", 0)
+    await bench.call("blob_sweep", LATER, 10, 1000, 1000)
     await bench.call("unregister", LATER, WORKER)
     await bench.call("reclaim", LATER, "wf", "", "silent")
     assert (await bench.state())["t:completed"]["status"] == "created"

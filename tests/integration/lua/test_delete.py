@@ -14,8 +14,10 @@ async def test_an_ended_task_and_its_outputs_go(bench: Bench) -> None:
     for metric in ("loss/train", "loss/test"):
         await bench.call("report", NOW, TASK, fence, "0", "100", metric, "1", "0.5", "")
     await bench.command("HSET", f"artifacts:{TASK}", "model", "{}")
+    await bench.call("chunk_put", TASK, "artifact.n", "0", "12345", "10")
     await bench.call("fail", NOW, TASK, fence, "exit code 1", "", "1", "0", "")
     keys = ("t:{}", "log:{}", "scalars:{}", "scalar:{}:loss/train", "scalar:{}:loss/test", "artifacts:{}")
+    keys += ("chunks:{}", "chunk:{}:artifact.n")
     gone = dict.fromkeys([key.format(TASK) for key in keys] + ["changed", "dead"], GONE)
     said = event("task.deleted", queue="default", status="failed")
     await bench.check("delete", LATER, TASK, "", answer=["deleted"], changed=gone | {"events": [said]})

@@ -52,6 +52,8 @@ async def test_new_work_is_refused_whole(full: Bench) -> None:
         ("queue_create", NOW, "elsewhere", "elsewhere", "[]"),
         ("cron_set", NOW, "other", "r", NOW, NOW, *rule),
         ("cron_fire", NOW, "rule", "r", NOW, NOW, LATER, "slot"),
+        ("blob_list", NOW, "new", 1000, "task args.n r"),
+        ("chunk_put", "task", "args.n", 0, "12345", 10),
     ]
     before = await full.state()
     for call in calls:

@@ -5,7 +5,7 @@ local function begin_attempt(now, id, task, w, nonce, score)
   local label = call('HGET', P .. 'worker:' .. w, 'label') or ''
   write_own(w, id, fence, score)
   call('HSET', task_key(id), 'fence', fence, 'holder', w, 'worker', label, 'stage', 'claimed', 'started', now)
-  call('HDEL', task_key(id), 'exit_code', 'ended', 'stop', 'log.seq', 'metrics.seq', 'progress')
+  call('HDEL', task_key(id), 'exit_code', 'ended', 'stop', 'log.seq', 'metrics.seq', 'progress', 'progress.text')
   set_status(id, task, now, 'in_progress', '', '')
   if task.queue and task.queue ~= '' then call('HINCRBY', queue_key(task.queue), 'running', 1) end
   if task.limits then claim_permits(id, task, task.queue, now, fence) end
