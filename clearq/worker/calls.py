@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
 from threading import Event
-from time import time
 from typing import Any, Literal
 
+from clearq.clock import boottime
 from clearq.engine.functions import Given
 from clearq.functions.context import Context
 from clearq.functions.middleware import Middleware
@@ -58,7 +58,7 @@ class Call:
     def __init__(self, given: Given, plan: Plan) -> None:
         self.given = given
         self.plan = plan
-        self.began = time()
+        self.began = boottime()
         self.options = plan.options
         self.ending: Ending = ""
         self.where = "loop"

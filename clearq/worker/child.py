@@ -119,6 +119,7 @@ class Child:
         settings = self.app.settings
         engine = await Engine.connect(settings.model_copy(update={"patience": FOREVER}), start_stopped=False)
         runner = Runner(self.app, engine, place)
+        clock = asyncio.create_task(runner.clock.follow(engine), name="clock")
         try:
             self.turns = Turns(engine, lease, runner, self.page, Gate(self.page, start_window(settings.dead_after)))
             gc.collect()
@@ -126,6 +127,7 @@ class Child:
             gc.set_threshold(COLLECT_EVERY, 20, 50)
             await self.turns.run()
         finally:
+            clock.cancel()
             await runner.close()
             await engine.close()
 

@@ -8,7 +8,6 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from time import time
 from typing import Any
 
 from clearq.clock import boottime
@@ -21,6 +20,7 @@ from clearq.functions.options import trace_of
 from clearq.worker.calls import ASKED, GOING_ON, Call, Ending, Plan, lifetime
 from clearq.worker.outcomes import BadCall, TimedOut, ended_by
 from clearq.worker.progress import Progress
+from clearq.worker.server_clock import ServerClock
 from clearq.worker.threads import Threads
 from clearq.worker.unknown import Unknown
 from clearq.worker.warm import WarmProcesses
@@ -55,6 +55,7 @@ class Runner:
         self._app, self._engine, self._place = app, engine, place
         self.concurrency = place.concurrency
         self.calls: dict[str, Call] = {}
+        self.clock = ServerClock()
         self.done = self.failed = 0
         self.ran = self.lagged = 0.0  #: seconds: of those that ended; from enqueue to start
         self.report: Callable[[End | None], None] = lambda _: None
@@ -80,7 +81,7 @@ class Runner:
             self._loop.call_soon(self.report, self._unknown.end(given))
             return
         call = self.calls[given.id] = Call(given, plan)
-        self.lagged += max(0.0, call.began - given.enqueued)
+        self.lagged += self.clock.since(given.enqueued, call.began)
         call.task = self._loop.create_task(self._live(call))
 
     def stop(self, id: str) -> None:
@@ -196,7 +197,7 @@ class Runner:
             return  # it was left behind, and has ended after all
         del self.calls[call.given.id]
         self.done += 1
-        self.ran += max(0.0, time() - call.began)
+        self.ran += boottime() - call.began
         if end is not None and end.how != "complete":
             self._note(call, end)
         self.report(end)
