@@ -29,7 +29,8 @@ class Queues:
         """Make a queue. Raises QueueExists when a queue has that name or id."""
         if not name.strip():
             raise UsageError("A queue's name must not be empty.")
-        word, id = await self._storage.script("queue_create", "", name, slug(name), orjson.dumps(list(tags)).decode())
+        arguments = [name, slug(name), orjson.dumps(list(tags)).decode(), nonce()]
+        word, id = await self._storage.script("queue_create", "", *arguments)
         if word == "exists":
             raise QueueExists(f"Queue {name!r} exists already (id {id}).")
         return await self.get(id)
@@ -97,7 +98,7 @@ class Queues:
         """Delete a queue. Refused while tasks wait, are delayed or run in it; ``force`` clears it first."""
         if force:
             await self.clear(name)
-        answer = await self._storage.script("queue_delete", "", name)
+        answer = await self._storage.script("queue_delete", "", name, nonce())
         if answer[0] == "no_queue":
             raise await self._missing(name)
         if answer[0] == "not_empty":

@@ -280,7 +280,7 @@ class Tasks:
 
     async def delete(self, id: str, *, force: bool = False) -> None:
         """Delete a task and what Redis holds of it. A running one is refused; ``force``: also a waiting one."""
-        await self._plain("delete", id, "deleted", "1" if force else "")
+        await self._plain("delete", id, "deleted", "1" if force else "", nonce())
 
     async def clone(
         self,

@@ -67,6 +67,7 @@ PATTERNS = (
     KeyPattern("cron", "zset", "cron rules by their next slot (ms)"),
     KeyPattern("cron:<name>", "hash", "a cron rule: what it enqueues and when, and the last slot that has run"),
     KeyPattern("todo", "set", "unfinished sliced work, carried on by every claim, beat and timer"),
+    KeyPattern("done:<request>", "string", "what a call has made or deleted, for its repeat after a lost reply; expires"),
     KeyPattern("duty:<name>", "string", "process that keeps a periodic duty; expires"),
 )
 

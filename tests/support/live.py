@@ -145,6 +145,8 @@ class LiveSystem:
         """Three functions of one key: one runs, one is next, one is held."""
         functions = self.engine.functions
         await self.engine.queues.create("mail")
+        await self.engine.queues.create("passing")
+        await self.engine.queues.delete("passing")
         await self.engine.limits.set("mail", "customer", Size(2))
         await self.engine.limits.declare("mail", "mails", Size(100, period=3600))
         calls = [Call(new_id(), "send", b"[]", "mail", extra={"limits": "customer:42 mails"}) for _ in range(3)]

@@ -13,6 +13,7 @@
 -- @include blobs
 -- @include outputs
 local id, force = ARGV[2], ARGV[3] == '1'
+if done_before(ARGV[4]) then return { 'deleted' } end
 local task = read_state(id)
 if not task then return { 'missing' } end
 if task.status == 'in_progress' then return { 'conflict', task.status } end
@@ -20,12 +21,13 @@ if not force and (task.status == 'queued' or task.status == 'published') then re
 local now = clock(ARGV[1])
 if task.status == 'queued' then take_from_queue(id, task) end
 forget_outputs(id)
-wake_waiters(id)
 forget_blobs(id, '')
+wake_waiters(id)
 free_unique(id, task.unique, task['unique.mode'])
 call('UNLINK', task_key(id))
 if task.parent_of then release_dependants(id, 'deleted', now) end
 call('ZREM', P .. 'changed', id)
 call('ZREM', P .. 'dead', id)
 emit(now, 'task.deleted', id, task.queue, '', task.status)
+note_done(ARGV[4], id)
 return { 'deleted' }

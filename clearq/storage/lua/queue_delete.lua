@@ -1,10 +1,12 @@
 -- Delete a queue that no task names any more.
--- KEYS[1] meta (hash)   ARGV: now, name or id
--- Touches queues (hash), queue:<queue> (hash), events (stream), series:queue:<queue> (stream)
--- RETURNS {'deleted', id} | {'no_queue'} | {'not_empty', id, waiting, delayed, running}
+-- KEYS[1] meta (hash)   ARGV: now, name or id, request ('' none)
+-- Touches queues (hash), queue:<queue> (hash), events (stream), series:queue:<queue> (stream), done:<request> (string)
+-- RETURNS {'deleted', id} (also for the same request again) | {'no_queue'} | {'not_empty', id, waiting, delayed, running}
 -- @include base
 -- @include queues
 -- @include order
+local done = done_before(ARGV[3])
+if done then return { 'deleted', done } end
 local id = find_queue(ARGV[2])
 if not id then return { 'no_queue' } end
 local waiting = 0
@@ -22,4 +24,5 @@ call('DEL', queue_key(id), P .. 'series:queue:' .. id, P .. 'permits:' .. id)
 for _, lane in ipairs(lanes) do call('DEL', P .. 'idle:' .. string.sub(lane, #P + 1)) end
 call('SREM', P .. 'todo', 'clear ' .. id)
 emit(now, 'queue.deleted', '', id)
+note_done(ARGV[3], id)
 return { 'deleted', id }

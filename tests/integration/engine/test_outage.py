@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 import pytest
 from pydantic import SecretStr
 
 from clearq.engine import Engine
-from clearq.errors import StorageUnavailable
+from clearq.errors import QueueExists, QueueNotFound, StorageUnavailable, TaskNotFound
 from clearq.models import Claim, Lane, ScalarPoint, TaskSpec, WorkerInfo
 from clearq.settings import Settings
 from tests.support.proxy import CuttingProxy
 from tests.support.valkey import ValkeyProcess
+
+T = TypeVar("T")
 
 
 @pytest.fixture
@@ -67,6 +70,46 @@ async def test_a_cut_reply_doubles_nothing(line: tuple[Engine, CuttingProxy]) ->
     assert (await engine.tasks.get(claims[0].task.id)).failures == 1
     assert (await engine.queues.get("default")).running == 4
     assert proxy.cuts == 27
+
+
+async def test_whoever_made_or_deleted_something_is_told_so(line: tuple[Engine, CuttingProxy]) -> None:
+    engine, proxy = line
+    tasks, queues, cuts = engine.tasks, engine.queues, 0
+
+    async def cut(call: Awaitable[T]) -> T:
+        nonlocal cuts
+        cuts += 1
+        proxy.cut_replies = 1
+        return await call
+
+    assert (await cut(queues.create("GPU queue", tags=["a"]))).id == "gpu-queue"
+    with pytest.raises(QueueExists):
+        await queues.create("GPU queue")
+    assert (await cut(queues.rename("GPU queue", "cards"))).name == "cards"
+    assert (await cut(queues.pause("cards", by="me"))).pause is not None
+    assert (await cut(queues.resume("cards"))).pause is None
+    draft = await cut(tasks.create(TaskSpec(name="t")))
+    copy = await cut(tasks.clone(draft.id))
+    await cut(tasks.enqueue(draft.id, "cards"))
+    assert await cut(queues.clear("cards")) in (0, 1)
+    await cut(tasks.enqueue(draft.id, "cards"))
+    await cut(tasks.dequeue(draft.id))
+    await cut(tasks.enqueue(draft.id, "cards"))
+    assert await cut(tasks.stop(draft.id)) == "stopped"
+    await cut(tasks.reset(draft.id))
+    await cut(tasks.mark(draft.id, "completed", force=True))
+    await cut(tasks.publish(draft.id))
+    await cut(tasks.archive(copy.id))
+    await cut(tasks.delete(copy.id))
+    with pytest.raises(TaskNotFound):
+        await tasks.delete(copy.id)
+    await cut(queues.delete("cards", force=True))
+    with pytest.raises(QueueNotFound):
+        await queues.delete("cards")
+    worker = WorkerInfo(label="w", lanes=(Lane(queue="default"),))
+    id = await cut(engine.workers.register(worker))
+    await cut(engine.workers.unregister(id))
+    assert proxy.cuts == cuts
 
 
 async def test_acknowledged_enqueues_survive_kill_9_of_the_server(server: ValkeyProcess, tmp_path: Path) -> None:

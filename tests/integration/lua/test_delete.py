@@ -53,3 +53,9 @@ async def test_a_draft(bench: Bench) -> None:
     gone = dict.fromkeys((f"t:{TASK}", "changed"), GONE)
     said = event("task.deleted", status="created")
     await bench.check("delete", LATER, TASK, "", answer=["deleted"], changed=gone | {"events": [said]})
+
+
+async def test_the_same_request_again(bench: Bench) -> None:
+    await bench.draft()
+    assert await bench.call("delete", LATER, TASK, "", "request") == ["deleted"]
+    await bench.refuse("delete", LATER, TASK, "", "request", answer=["deleted"])

@@ -22,6 +22,13 @@ async def test_a_queue_is_made(bench: Bench) -> None:
     await bench.refuse(*call, answer=["exists", "gpu-queue"])
 
 
+async def test_the_same_request_again(bench: Bench) -> None:
+    call = ("queue_create", NOW, "GPU queue", "gpu", "[]", "request")
+    assert await bench.call(*call) == ["created", "gpu"]
+    assert 0 < await bench.command("PTTL", "done:request") <= 60_000
+    await bench.refuse(*call, answer=["created", "gpu"])
+
+
 @pytest.mark.parametrize("name", ["GPU queue", "gpu-queue"])
 async def test_names_and_ids_do_not_meet(bench: Bench, name: str) -> None:
     await bench.call("queue_create", NOW, "GPU queue", "gpu-queue", "[]")

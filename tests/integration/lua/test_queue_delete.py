@@ -24,6 +24,13 @@ async def test_an_empty_queue_goes(bench: Bench) -> None:
     await bench.refuse(*CALL, answer=["no_queue"])
 
 
+async def test_the_same_request_again_deletes_no_later_namesake(bench: Bench) -> None:
+    await make(bench)
+    assert await bench.call(*CALL, "request") == ["deleted", "gpu"]
+    await make(bench)
+    await bench.refuse(*CALL, "request", answer=["deleted", "gpu"])
+
+
 async def test_refused_while_tasks_name_it(bench: Bench) -> None:
     await make(bench)
     await bench.queued("waits", "GPU queue")

@@ -35,6 +35,15 @@ local function emit(now, name, id, queue, worker, status, reason)
     'queue', queue or '', 'worker', worker or '', 'status', status or '', 'reason', reason or '')
 end
 
+-- What leaves nothing behind by which a repeat after a lost reply could be recognised is noted, for a minute.
+local function note_done(request, id)
+  if (request or '') ~= '' then call('SET', P .. 'done:' .. request, id, 'PX', 60000) end
+end
+
+local function done_before(request)
+  return (request or '') ~= '' and call('GET', P .. 'done:' .. request) or nil
+end
+
 -- Wake one process. A bell says "look", nothing more.
 local function ring(process)
   local bell = P .. 'bell:' .. process
