@@ -209,11 +209,11 @@ class Outbox:
             log.warning("clearq: nothing more of this run is recorded: %s", why)
 
     def _missed(self, error: Exception) -> None:
-        self.tried.set()
         self.refused = not isinstance(error, StorageUnavailable)
         if not self._away:
             self._away = True
             log.warning("clearq: %s; this program goes on, its reports follow when the server is back", error)
+        self.tried.set()
 
     def _seen(self) -> None:
         self.refused = False

@@ -89,6 +89,7 @@ def test_a_server_that_never_comes(program: Program, server: ValkeyProcess, sett
         task = Task.init("p", "n")
         task.get_logger().report_scalar("loss", "train", 1, 1)
         print("trained")
+        task.live_run.outbox.tried.wait(30)
         task.live_run.finish(timeout=1.0)
         """,
         env=environment(server, settings),
