@@ -7,6 +7,7 @@ import socket
 from argparse import Namespace
 from typing import Any
 
+from clearq.cli import queue_limit
 from clearq.cli.context import Context
 from clearq.cli.queue_view import history_page, queue_page, queue_table
 from clearq.cli.text import clean, plural
@@ -21,6 +22,7 @@ def register(subparsers: Any) -> None:
     _register_listing(verbs)
     _register_changes(verbs)
     _register_move(verbs)
+    queue_limit.register(verbs)
 
 
 def _register_listing(verbs: Any) -> None:
@@ -108,11 +110,16 @@ async def show_queue(args: Namespace, ctx: Context) -> int:
     queue = await engine.queues.get(args.queue)
     tasks = await engine.queues.waiting(queue.id, limit=args.limit)
     workers = [w for w in await engine.workers.list() if any(lane.queue == queue.id for lane in w.info.lanes)]
+    limits = await engine.limits.list(queue.id)
     if ctx.out.json:
         document = queue.model_dump(mode="json")
-        ctx.out.data({**document, "tasks": tasks, "listening": [worker.info.label for worker in workers]})
+        listening = [worker.info.label for worker in workers]
+        ctx.out.data({**document, "tasks": tasks, "listening": listening, "limits": limits})
     else:
         queue_page(ctx.out, queue, tasks, workers, await engine.now())
+        if limits:
+            ctx.out.heading("Limits by key")
+            queue_limit.limit_table(ctx.out, limits)
     return 0
 
 

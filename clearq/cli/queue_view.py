@@ -15,12 +15,13 @@ if TYPE_CHECKING:
 _COLUMNS = (
     Column("NAME", shrinks=True),
     Column("WAITING", right=True),
-    Column("DELAYED", right=True, drop=4),
+    Column("HELD", right=True, drop=4),
+    Column("DELAYED", right=True, drop=5),
     Column("RUNNING", right=True),
     Column("WORKERS", right=True),
     Column("OLDEST", right=True, drop=2),
     Column("STATE", shrinks=True),
-    Column("TAGS", shrinks=True, drop=5),
+    Column("TAGS", shrinks=True, drop=6),
     Column("ID", shrinks=True, drop=3),
 )
 
@@ -41,6 +42,7 @@ def queue_table(out: Output, queues: Sequence[Queue], now: float) -> None:
         (
             queue.name,
             f"{queue.waiting:,}",
+            f"{queue.held:,}",
             f"{queue.delayed:,}",
             f"{queue.running:,}",
             f"{queue.workers:,}",
@@ -68,6 +70,7 @@ def queue_page(out: Output, queue: Queue, tasks: Sequence[Task], workers: Sequen
                 "Waiting",
                 f"{queue.waiting:,}" + (f" (oldest {age(queue.oldest, now)})" if queue.oldest else ""),
             ),
+            ("Held", f"{queue.held:,} (for a permit of a limit, or for other tasks)" if queue.held else ""),
             ("Delayed", f"{queue.delayed:,}" if queue.delayed else ""),
             ("Running", f"{queue.running:,}"),
             ("Workers", labels or "none; start one: clearq agent --queue " + _quoted(queue.name)),
@@ -129,7 +132,7 @@ def _value(name: str, value: float) -> str:
 def _state(queue: Queue) -> Cell:
     if queue.pause is not None:
         return Cell("paused" + (f": {queue.pause.why}" if queue.pause.why else ""), "yellow")
-    if queue.waiting and not queue.workers:
+    if queue.waiting + queue.held and not queue.workers:
         return Cell("no worker", "red")
     return Cell("open")
 

@@ -35,7 +35,7 @@ class Historian:
         for queue in await self._queues.list():
             oldest = 0.0 if queue.oldest is None else max(0.0, now - queue.oldest)
             values = {
-                "waiting": queue.waiting + queue.delayed,
+                "waiting": queue.waiting + queue.delayed + queue.held,
                 "oldest_wait": oldest,
                 "running": queue.running,
                 "workers": queue.workers,

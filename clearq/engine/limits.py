@@ -6,6 +6,7 @@ import builtins
 import hashlib
 import re
 from collections import Counter
+from collections.abc import AsyncIterator
 from urllib.parse import quote
 
 from clearq.engine.answers import missing_queue
@@ -86,7 +87,7 @@ class Limits:
                     permits=size and size.permits,
                     period=size and size.period,
                     by_hand=f"limit.hand:{name}" in fields,
-                    declared=str(Size.stored(declared)) if declared and declared != text else "",
+                    declared=str(Size.stored(declared)) if declared else "",
                     **{what: counts[name, what] for what in ("keys", "taken", "full", "held")},
                 )
             )
@@ -94,23 +95,35 @@ class Limits:
 
     async def _counts(self, queue: str, fields: dict[str, str]) -> Counter[tuple[str, str]]:
         """(limit name, what) to how many."""
-        keys, counts, cursor = self._storage.keys, Counter[tuple[str, str]](), "0"
+        counts, seen = Counter[tuple[str, str]](), set[str]()
+        async for key, taken, held in self._keys(queue):
+            if key in seen or not (taken or held):
+                continue
+            seen.add(key)
+            name = key.partition(":")[0]
+            size = fields.get(f"limit:{name}", "").partition("/")[0]
+            full = bool(size) and taken >= int(size)
+            counts.update({(name, "keys"): 1, (name, "taken"): taken, (name, "full"): int(full), (name, "held"): held})
+        return counts
+
+    async def _keys(self, queue: str) -> AsyncIterator[tuple[str, int, int]]:
+        """Each key with its permits taken and tasks held, perhaps twice."""
+        keys, cursor = self._storage.keys, "0"
         while True:
             cursor, flat = await self._storage.command("HSCAN", keys("permits", queue), cursor, "COUNT", SLICE)
             taken = list(flat.items()) if isinstance(flat, dict) else list(zip(flat[::2], flat[1::2], strict=True))
             held = await self._storage.commands([("ZCARD", keys("limit.held", queue, key)) for key, _ in taken])
             for (key, count), waits in zip(taken, held, strict=True):
-                name = key.partition(":")[0]
-                size = fields.get(f"limit:{name}", "").partition("/")[0]
-                full = bool(size) and int(count) >= int(size)
-                counts.update({(name, "keys"): 1, (name, "taken"): int(count)})
-                counts.update({(name, "full"): int(full), (name, "held"): int(waits)})
+                yield key, max(0, int(count)), int(waits)
             if str(cursor) == "0":
-                return counts
+                return
 
-    async def held(self, queue: str) -> int:
-        """How many tasks of a queue (its id) wait for a permit."""
-        return sum(limit.held for limit in await self.list(queue))
+    async def any_held(self, queue: str) -> bool:
+        """Does any task of a queue (its id) wait for a permit?"""
+        async for _, _, held in self._keys(queue):
+            if held:
+                return True
+        return False
 
     async def key(self, queue: str, key: str) -> LimitKey:
         """One key's permits; ``queue`` is an id."""

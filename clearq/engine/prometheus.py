@@ -50,6 +50,7 @@ def _of_queues(figures: Figures) -> Iterator[Metric]:
         return 0.0 if queue.oldest is None else max(0.0, figures.at - queue.oldest)
 
     yield gauge("waiting", "Tasks that could run now.", lambda queue: queue.waiting)
+    yield gauge("held", "Tasks that wait for a permit of a limit, or for others.", lambda queue: queue.held)
     yield gauge("delayed", "Tasks that are not due yet.", lambda queue: queue.delayed)
     yield gauge("running", "Tasks in progress.", lambda queue: queue.running)
     yield gauge("workers", "Living workers that listen.", lambda queue: queue.workers)

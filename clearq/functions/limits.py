@@ -11,10 +11,7 @@ from typing import Any
 from clearq.engine.limits import limit_key
 from clearq.errors import PayloadError, UsageError
 from clearq.functions.references import ResultOf
-from clearq.models.limit import Size
-
-#: What the name of a key's rate ends with: a key may have a bound on how many run and a rate besides.
-RATE = ".rate"
+from clearq.models.limit import RATE, Size
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from clearq.errors import UsageError
 from clearq.models.base import Frozen
 
+#: What the name of a key's rate ends with: a key may have a bound on how many run and a rate besides.
+RATE = ".rate"
+
 #: The most permits that a limit can have.
 MOST_PERMITS = 1_000_000_000
 
@@ -73,7 +76,7 @@ class QueueLimit(Frozen):
     permits: int | None = None  #: of each key; None: no size is set, so it limits nothing
     period: float | None = None  #: seconds; of a rate
     by_hand: bool = False  #: set by hand; else an app declares it
-    declared: str = ""  #: what apps declare, where a size set by hand hides it
+    declared: str = ""  #: what apps declare, for people to read
     keys: int = 0  #: with a permit taken or a task held
     taken: int = 0  #: permits
     full: int = 0  #: keys with no permit left

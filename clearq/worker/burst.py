@@ -20,7 +20,7 @@ LOOK = 0.05
 
 
 async def until_idle(engine: Engine, lanes: Sequence[Lane], children: Callable[[], Sequence[Child]]) -> None:
-    """Until the children have nothing to do and nothing waits in their lanes; delayed tasks count as waiting."""
+    """Until the children have nothing to do and nothing waits in their lanes, is delayed or held in their queues."""
     seen: dict[int, int] = {}
     while True:
         await asyncio.sleep(LOOK)
@@ -38,13 +38,14 @@ async def until_idle(engine: Engine, lanes: Sequence[Lane], children: Callable[[
 
 
 async def _waiting(engine: Engine, lanes: Sequence[Lane]) -> int:
-    """Tasks of these lanes, and whatever is delayed in their queues."""
+    """Tasks of these lanes, and whatever is delayed or waits for a permit in their queues."""
     storage = engine.storage
     try:
         names = [lane_name(lane) for lane in lanes]
         waiting = await storage.commands([("ZCARD", storage.keys(*name.split(":", 1))) for name in names])
         views = [await engine.queues.get(lane.queue) for lane in lanes]
+        held = [await engine.limits.any_held(view.id) for view in views if view.held]
     except ClearqError as error:
         log.warning("%s", error)
         return 1
-    return sum(map(int, waiting)) + sum(view.delayed for view in views)
+    return sum(map(int, waiting)) + sum(view.delayed for view in views) + sum(held)
