@@ -18,6 +18,7 @@ from clearq.agent.attempts import attempt_file
 from clearq.agent.drain import Drain
 from clearq.agent.gpu_locks import GpuLocks, is_locked
 from clearq.agent.gpus import Gpu
+from clearq.agent.home import Home
 from clearq.agent.host import HostIdentity
 from clearq.agent.keeper import Keeper, Watched
 from clearq.agent.machine import MachineMeter
@@ -55,6 +56,7 @@ class Agent:
     keeper: Keeper
     drain: Drain
     meter: MachineMeter
+    home: Home
     claimed: dict[str, str] = field(default_factory=dict)  #: task to fence: claimed, not handed over yet
     state: str = "idle"
     echo: Callable[[Task], Awaitable[None]] | None = None  #: shows a task's output on this terminal
@@ -142,11 +144,13 @@ class Agent:
             if refused:
                 await self._wait(min(REST, 0.01 * 2**refusals) if refusals > 2 else 0.0)
             elif not (plan and plan.starts):
-                await self._wait(plan.wake_at if plan else None)
+                await self._wait(plan.wake_at if plan else self.home.wait)
 
     async def _step(self) -> tuple[Plan | None, bool]:
-        """One look. Answers the plan (``None``: no room) with a relative ``wake_at``, and if a claim was refused."""
-        if not self._room():
+        """One look. Answers the plan (``None``: no room, or nothing can be started here) with a relative ``wake_at``,
+        and if a claim was refused.
+        """
+        if not self._room() or not await self._home_usable():
             return None, False
         if self._unsure:
             await self._hand_back_unheard()
@@ -232,19 +236,28 @@ class Agent:
             await self.keeper.launch(attempt, locks)
             locks = None  # the keeper's now
         except OSError as error:
-            await self._refuse(claim, f"the agent could not start it: {error.strerror or error}")
+            await self._hand_back(claim, str(error.strerror or error))
         else:
+            self.home.works()
             log.info("task %s (%s) starts", task.id, task.spec.name)
         finally:
             del self.claimed[task.id]
             if locks is not None:
                 locks.close()
 
-    async def _refuse(self, claim: Claim, reason: str) -> None:
-        """Such as a full disk: the task says why, and the agent goes on with the next one."""
-        log.error("task %s: %s", claim.task.id, reason)
+    async def _hand_back(self, claim: Claim, why: str) -> None:
+        """Such as a full disk: not the task's fault. Another host may take it while this one takes none."""
+        self.home.blocked(why)
+        log.warning("task %s could not be started here and is handed back: %s", claim.task.id, why)
+        reason = f"handed back: agent {self.membership.label} could not start it: {why}"
         with contextlib.suppress(Stale):
-            await self.engine.attempts.fail(claim.task.id, claim.fence, reason=reason)
+            await self.engine.attempts.release(claim.task.id, claim.fence, reason=reason)
+
+    async def _home_usable(self) -> bool:
+        if await self.home.usable():
+            return True
+        self.state = f"takes no tasks: {self.home.trouble}"
+        return False
 
     async def _hand_back_unheard(self) -> None:
         """After an error: release what was claimed for us without our hearing of it."""

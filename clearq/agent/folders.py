@@ -51,14 +51,18 @@ class AttemptFolder:
 
     @classmethod
     def make(cls, home: Path, attempt: AttemptFile) -> AttemptFolder:
-        """A fresh folder with its ``claim.json`` and ``attempt.json``."""
+        """A fresh folder with its ``claim.json`` and ``attempt.json``, or none at all. Raises OSError."""
         folder = cls(home / "attempts" / attempt.marker)
         if folder.path.exists():
             folder.remove()
-        folder.work.mkdir(parents=True, mode=0o700)
-        folder.path.chmod(0o700)
-        _write(folder.description, attempt)
-        _write(folder.path / "claim.json", attempt)
+        try:
+            folder.work.mkdir(parents=True, mode=0o700)
+            folder.path.chmod(0o700)
+            _write(folder.description, attempt)
+            _write(folder.path / "claim.json", attempt)
+        except OSError:
+            folder.remove()
+            raise
         return folder
 
     @classmethod

@@ -9,6 +9,7 @@ from clearq.agent.aftermath import Aftermath
 from clearq.agent.daemon import Agent
 from clearq.agent.drain import Drain
 from clearq.agent.gpus import Nvml, choose
+from clearq.agent.home import Home
 from clearq.agent.host import this_host
 from clearq.agent.keeper import Keeper
 from clearq.agent.labels import labels
@@ -50,7 +51,8 @@ async def prepare(settings: Settings, options: AgentOptions, engine: Engine) -> 
     drain = Drain(engine, host.host_id, nvml, changed)
     keeper = Keeper(settings, host.boot_id, Aftermath(engine, host.boot_id, drain), changed)
     meter = MachineMeter(settings.home, gpus, nvml)
-    agent = Agent(settings, options, engine, host, gpus, tuple(queues), membership, keeper, drain, meter)
+    home = Home(settings.home / "attempts")
+    agent = Agent(settings, options, engine, host, gpus, tuple(queues), membership, keeper, drain, meter, home)
     changed.call = agent.look
     return agent
 

@@ -76,6 +76,7 @@ class Supervision:
             self._over = True
             if self.lease.lost:
                 return STALE
+            self.output.sum_up()
             await self._archive()
             return await self._report(_with_loss(outcome, await self._ship_rest()))
 

@@ -77,8 +77,12 @@ def _print(ctx: Context, findings: list[Finding]) -> None:
 
 def _host(settings: Settings) -> list[Finding]:
     """What work on this host needs."""
+    from clearq.agent.home import unusable
     from clearq.storage.health import Finding, Level
 
+    if why := unusable(settings.home):
+        advice = "set CLEARQ_HOME (or --home) to a folder of yours with room: all that clearq keeps here lies there"
+        return [Finding("home", Level.ERROR, f"{settings.home} cannot be used: {why}", advice)]
     existing = next((path for path in (settings.home, *settings.home.parents) if path.exists()), Path("/"))
     free = shutil.disk_usage(existing).free
     level, advice = Level.OK, ""

@@ -19,6 +19,9 @@ LIMIT = 1024 * 1024 * 1024
 #: Remarks about the attempt itself are frames of this stream.
 CLEARQ = "clearq"
 
+#: Seconds without a loss after which a full disk is taken to have room again.
+QUIET = 5.0
+
 #: Longest head of a frame in bytes; a longer one is not ours.
 _HEAD_MAX = 80
 
@@ -51,6 +54,8 @@ class OutputLog:
         self._room.set()
         self.lost = 0  #: bytes that the disk did not take
         self._lost_said = 0
+        self._lost_at = 0.0  # the last of them
+        self._said_full = False
 
     @property
     def end(self) -> int:
@@ -93,6 +98,13 @@ class OutputLog:
             position += length
         return frames, position
 
+    def sum_up(self) -> None:
+        """Say how much was left out, if that was not said yet: nothing more will come."""
+        if self.lost > self._lost_said:
+            text = f"the disk was full: {self.lost - self._lost_said} bytes of output were left out\n"
+            if self._put(CLEARQ, text.encode()):
+                self._lost_said, self._said_full = self.lost, False
+
     def close(self) -> None:
         """Close the file; it stays on the disk. Closing twice is harmless."""
         if self._file >= 0:
@@ -103,9 +115,10 @@ class OutputLog:
     def _append(self, stream: str, data: bytes) -> None:
         if self._file < 0:
             return
-        self._report_loss()
+        if self.lost > self._lost_said and self._clock() - self._lost_at >= QUIET:
+            self.sum_up()
         if not self._put(stream, data):
-            self.lost += len(data)
+            self._lose(len(data))
         self._changed.set()
         self._make_room()
 
@@ -121,11 +134,12 @@ class OutputLog:
         self._size += len(frame)
         return True
 
-    def _report_loss(self) -> None:
-        if self.lost > self._lost_said:
-            text = f"the disk is full: {self.lost - self._lost_said} bytes of output were left out\n"
-            if self._put(CLEARQ, text.encode()):
-                self._lost_said = self.lost
+    def _lose(self, size: int) -> None:
+        """A nearly full disk takes short chunks and no long ones: said once, and summed up when that is over."""
+        self.lost += size
+        self._lost_at = self._clock()
+        if not self._said_full:
+            self._said_full = self._put(CLEARQ, b"the disk is full: output is left out\n")
 
     def _make_room(self) -> None:
         if self._size < self._limit:

@@ -110,7 +110,7 @@ def _busy(ahead: int, serving: Sequence[Worker], queue: Queue) -> str:
         return f"{before}."
     if not idle:
         return f"It is next in queue {queue.name!r}; its {workers} {_are(serving)} busy."
-    others = [worker.state for worker in idle if worker.state.startswith("waits")]
+    others = [worker.state for worker in idle if worker.state.startswith(("waits", "takes no tasks"))]
     if others:
         return f"It is next in queue {queue.name!r}; the free worker {others[0]}."
     return f"It is next in queue {queue.name!r}; a worker is about to take it."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import subprocess
 from pathlib import Path
@@ -12,7 +13,7 @@ from pydantic import SecretStr
 from clearq.engine import Engine
 from clearq.models import Script, Status, TaskSpec
 from clearq.settings import Settings
-from tests.support.agents import Agents, ended, output, shell
+from tests.support.agents import Agents, ended, output, shell, until
 
 
 @pytest.fixture
@@ -57,21 +58,35 @@ async def test_each_bad_task_says_what_is_wrong_and_the_next_one_runs(
     assert "trained --lr 0.1" in await output(engine, last)
 
 
-async def test_a_full_disk_for_attempts_fails_the_task_and_not_the_agent(
+async def test_an_agent_whose_home_cannot_be_used_hands_back_and_says_so(
     engine: Engine, agents: Agents, settings: Settings
 ):
-    """The attempts' folder cannot be made (here: a file is in its place)."""
+    """The attempts' folder cannot be made (here: a file is in its place), as on a full disk."""
     settings.home.mkdir(parents=True, exist_ok=True)
     blocked = settings.home / "attempts"
     blocked.write_text("")
-    await agents.start("--queue", "default")
+    agent = await agents.start("--queue", "default", CLEARQ_HEARTBEAT="0.3")
     task = await engine.tasks.submit(shell("true"), "default")
-    failed = await ended(engine, task)
-    assert failed.status is Status.FAILED
-    assert "the agent could not start it" in failed.status_reason
+
+    async def handed_back() -> bool:
+        found = await engine.tasks.get(task)
+        return found.status is Status.QUEUED and "could not start it" in found.status_reason
+
+    async def told() -> bool:
+        (worker,) = await engine.workers.list()
+        return worker.state.startswith("takes no tasks: ")
+
+    await until(handed_back, "the task waits again")
+    await until(told, "the worker says why it takes none")
+    found = await engine.tasks.get(task)
+    assert found.failures == 0 and found.losses == 0
+    more = [await engine.tasks.submit(shell("true"), "default") for _ in range(3)]
+    await asyncio.sleep(0)  # they ring the agent, which claims none of them
     blocked.unlink()
-    good = await engine.tasks.submit(shell("true"), "default")
-    assert (await ended(engine, good)).status is Status.COMPLETED
+    for each in [task, *more]:
+        assert (await ended(engine, each)).status is Status.COMPLETED
+    assert agent.text().count("no tasks are taken") == 1
+    assert [(await engine.tasks.get(each)).claims for each in more] == [1, 1, 1]
 
 
 async def test_a_long_output_is_kept_whole_in_the_artifact_store(engine: Engine, agents: Agents, tmp_path: Path):

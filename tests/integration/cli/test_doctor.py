@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -32,6 +33,17 @@ def doctor(flags: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, d
     """Exit code and findings by the name of their check."""
     code = main(["doctor", "--json", *flags])
     return code, {finding["check"]: finding for finding in json.loads(capsys.readouterr().out)}
+
+
+def test_a_home_that_cannot_be_used_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").write_text("")
+    code, found = doctor(["--home", str(tmp_path / "file" / "home")], capsys)
+    assert code == 1
+    assert str(tmp_path / "file") in found["home"]["says"]
+    assert "CLEARQ_HOME" in found["home"]["advice"]
+    code, found = doctor(["--home", str(tmp_path / "not" / "yet")], capsys)
+    assert code == 0, found
+    assert list(tmp_path.iterdir()) == [tmp_path / "file"], "it changes nothing"
 
 
 def fill(settings: Settings, *command: str) -> dict[str, str]:

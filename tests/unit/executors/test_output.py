@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import stat
 from pathlib import Path
@@ -76,21 +77,44 @@ async def test_full_file_holds_the_writer_until_all_is_shipped(path: Path) -> No
     log.close()
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
-async def test_full_disk_loses_output_but_not_the_attempt(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    log = OutputLog(path)
-    await log.write("stdout", b"first\n")
+async def test_a_full_disk_loses_output_but_not_the_attempt(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nearly full: it takes short chunks. What is left out is said once, and summed up when that is over."""
+    now = 100.0
+    log = OutputLog(path, clock=lambda: now)
     real = os.pwrite
-    monkeypatch.setattr(os, "pwrite", lambda _handle, data, _offset: os.write(full, data))
-    full = os.open("/dev/full", os.O_WRONLY)
-    await log.write("stdout", b"lost")
-    os.close(full)
+
+    def nearly_full(handle: int, data: bytes, offset: int) -> int:
+        if len(data) > 100:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(handle, data, offset)
+
+    monkeypatch.setattr(os, "pwrite", nearly_full)
+    for _ in range(3):
+        await log.write("stdout", bytes(200))
+        await log.write("stdout", b"short\n")
     monkeypatch.setattr(os, "pwrite", real)
+    now += 10
     await log.write("stdout", b"last\n")
-    assert log.lost == 4
+    await log.write("stdout", bytes(200))
+    assert log.lost == 600
     assert [frame.data for frame in log.read(0, 10_000)[0]] == [
-        b"first\n",
-        b"the disk is full: 4 bytes of output were left out\n",
+        b"the disk is full: output is left out\n",
+        *[b"short\n"] * 3,
+        b"the disk was full: 600 bytes of output were left out\n",
         b"last\n",
+        bytes(200),
     ]
+    log.sum_up()
+    assert len(log.read(0, 10_000)[0]) == 7
+    log.close()
+
+
+async def test_what_was_left_out_is_summed_up_at_the_end(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = OutputLog(path)
+    real = os.pwrite
+    monkeypatch.setattr(os, "pwrite", lambda *_: 0)
+    await log.write("stdout", b"lost")
+    monkeypatch.setattr(os, "pwrite", real)
+    log.sum_up()
+    assert [frame.data for frame in log.read(0, 10_000)[0]] == [b"the disk was full: 4 bytes of output were left out\n"]
     log.close()
