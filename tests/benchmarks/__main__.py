@@ -1,6 +1,7 @@
 """``scripts/bench [--short] [--json] [NAME ...]``: measure, print one table, exit 1 if a promise was not kept.
 
-``scripts/bench queues [...]`` compares function tasks with other frameworks; it has options of its own.
+``scripts/bench queues [...]`` compares function tasks with other frameworks and ``scripts/bench soak [...]`` runs
+functions of all kinds for half an hour; both have options of their own.
 """
 
 from __future__ import annotations
@@ -8,17 +9,16 @@ from __future__ import annotations
 import argparse
 import asyncio
 import inspect
-import json
-import os
-import platform
 import sys
 from collections.abc import Callable
 from typing import Any
 
-from clearq.cli.output import Cell, Column, Output
+from clearq.cli.output import Output
 from tests.benchmarks import claims, idle, latency, start_up
 from tests.benchmarks.common import Place, Row, place
 from tests.benchmarks.queues.__main__ import main as queues
+from tests.benchmarks.soak.__main__ import main as soak
+from tests.benchmarks.table import show
 
 #: Each gets a fresh home with its own server.
 MEASUREMENTS: dict[str, Callable[..., Any]] = {
@@ -33,8 +33,8 @@ MEASUREMENTS: dict[str, Callable[..., Any]] = {
 
 def main() -> int:
     """The command line."""
-    if sys.argv[1:2] == ["queues"]:
-        return queues(sys.argv[2:])
+    if sys.argv[1:2] in (["queues"], ["soak"]):
+        return {"queues": queues, "soak": soak}[sys.argv[1]](sys.argv[2:])
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"only these: {' '.join(MEASUREMENTS)}")
     parser.add_argument("--short", action="store_true", help="fewer and smaller: about a minute")
@@ -45,7 +45,7 @@ def main() -> int:
         parser.error(f"there is no measurement {', '.join(sorted(unknown))}")
     out = Output(json=args.json)
     rows = asyncio.run(measure(args.names or list(MEASUREMENTS), out, short=args.short))
-    _print(rows, out)
+    show(rows, out)
     return 1 if any(row.kept is False for row in rows) else 0
 
 
@@ -66,16 +66,6 @@ async def _one(function: Callable[..., Any], here: Place, *, short: bool) -> lis
     if inspect.iscoroutinefunction(function):
         return list(await function(here, short=short))
     return list(await asyncio.to_thread(function, here, short=short))
-
-
-def _print(rows: list[Row], out: Output) -> None:
-    if out.json:
-        out.raw(json.dumps([row.__dict__ for row in rows], indent=2) + "\n")
-        return
-    words = {True: Cell("kept", "green"), False: Cell("NOT KEPT", "red"), None: Cell("")}
-    columns = [Column("WHAT"), Column("MEASURED"), Column("PROMISE"), Column("")]
-    out.table(columns, [[r.what, r.measured, r.promise, words[r.kept]] for r in rows], empty="nothing measured")
-    out.say(f"\nPython {platform.python_version()}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}")
 
 
 if __name__ == "__main__":
