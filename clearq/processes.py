@@ -11,6 +11,7 @@ import asyncio
 import logging
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -24,6 +25,8 @@ from clearq.agent.registry import AgentFile, Registry, end, me
 from clearq.agent.setup import prepare
 from clearq.agent.watch import persist, wait_gone
 from clearq.engine import Engine
+from clearq.engine.endpoint import Address, listen, serving
+from clearq.engine.prometheus import render
 from clearq.periodic import Duties
 from clearq.settings import Settings
 from clearq.storage import embedded
@@ -68,7 +71,28 @@ async def run_worker(
     """
     parent = Parent(options, given)
     _on_signals(parent.stop)
-    await parent.run(announce)
+    if not options.metrics:
+        await parent.run(announce)
+        return
+    with listen(Address.parse(options.metrics)) as ends:  # at once: a port in use is said before anything is loaded
+        parent.scrapes, parent.token = ends, Settings().metrics_token.get_secret_value()
+        await parent.run(announce)
+
+
+async def run_metrics(
+    engine: Engine, ends: socket.socket, since: float, announce: Callable[[Address], None] = lambda _: None
+) -> None:
+    """Serve the metrics of ``engine``'s namespace at ``ends`` until SIGTERM or SIGINT."""
+    stop = asyncio.Event()
+    _on_signals(stop.set)
+
+    async def text() -> str:
+        return render(await engine.figures.take(since))
+
+    token = engine.storage.settings.metrics_token.get_secret_value()
+    async with serving(ends, text, token) as address:
+        announce(address)
+        await stop.wait()
 
 
 async def run_services(settings: Settings) -> None:

@@ -32,6 +32,8 @@ class Settings(BaseSettings):
     namespace: str = Field("clearq", min_length=1, max_length=64, pattern=r"^[^{}:\s]+$")
     #: Secret that pickled arguments and results of functions are signed with; without one pickle is refused.
     signing_key: SecretStr = SecretStr("")
+    #: What scrapes of ``clearq metrics --serve`` and ``clearq worker run --metrics`` must bear; empty: nothing.
+    metrics_token: SecretStr = SecretStr("")
     #: Where this user's embedded server, caches and attempts live.
     home: Path = Path("~/.clearq")
     #: fsspec URL for artifacts and old logs; empty: ``<home>/artifacts`` beside the embedded server.

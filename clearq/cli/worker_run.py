@@ -37,6 +37,11 @@ def register_run(verbs: Any) -> None:
     run.add_argument("--burst", action="store_true", help="end when nothing is left to do, delayed tasks included")
     run.add_argument("--grace", type=float, metavar="SECONDS", help="for what runs after SIGTERM (default 30)")
     run.add_argument("--name", default="", help="beginning of the worker's name (default: the host's)")
+    run.add_argument(
+        "--metrics",
+        metavar="[HOST:]PORT",
+        help="serve Prometheus metrics of this worker by HTTP; on this machine only unless a host is named",
+    )
     run.set_defaults(run=run_functions)
 
 
@@ -54,6 +59,7 @@ def run_functions(args: Namespace, ctx: Context) -> int:
         burst=args.burst,
         grace=GRACE if args.grace is None else args.grace,
         name=args.name,
+        metrics=args.metrics or "",
     )
     given = {name: value for name in ("url", "namespace", "home") if (value := getattr(args, name, None)) is not None}
     configure_logging("DEBUG" if os.environ.get("CLEARQ_DEBUG") else ctx.settings.log_level)

@@ -23,6 +23,7 @@ from clearq.engine.reaper import Reaper
 from clearq.engine.series import SAMPLE_INTERVAL, server_time
 from clearq.engine.sweeper import INTERVAL as SWEEP_INTERVAL
 from clearq.engine.sweeper import Sweeper
+from clearq.engine.tally import Tallies
 from clearq.engine.tasks import Tasks
 from clearq.engine.timer import Timer
 from clearq.engine.workers import Workers
@@ -49,7 +50,8 @@ class Engine:
         self.metrics = Metrics(storage)
         self.artifacts = Artifacts(storage)
         self.blobs = Blobs(storage)
-        self.figures = FigureReader(storage, self.queues, self.workers)
+        self.tallies = Tallies(storage)
+        self.figures = FigureReader(storage, self.queues, self.workers, self.tallies)
 
     @classmethod
     async def connect(cls, settings: Settings, *, start_stopped: bool = True) -> Self:

@@ -50,6 +50,10 @@ class Given(NamedTuple):
     failures: int
     losses: int
     options: bytes
+    queue: str = ""  #: its id
+    #: Since when workers could have taken it: its enqueue, or the end of its delay, pause or wait for others; seconds
+    #: since the epoch, the server's clock; 0: unknown.
+    ready: float = 0.0
 
 
 class End(NamedTuple):
@@ -202,7 +206,8 @@ class Functions:
             flat += end
         answer = await self._storage.hot("turn", *flat)
         word, stale, claims = answer[0], answer[1], answer[2] if len(answer) > 2 else []
-        return Turn(word == b"dead", [_given(entry) for entry in claims], [id.decode() for id in stale])
+        origins = answer[3] if len(answer) > 3 else []
+        return Turn(word == b"dead", _claims(claims, origins), [id.decode() for id in stale])
 
     async def set_aside(self, *, limit: int = 100) -> list[SetAside]:
         """Functions that are out of retries or were lost too often, the latest first. Kept for a week."""
@@ -261,15 +266,28 @@ def _arguments(call: Call) -> list[bytes | str | int]:
     return flat
 
 
-def _given(entry: list[Any]) -> Given:
-    id, fence, fn, args, enqueued, failures, losses, options = entry
+def _claims(entries: list[list[Any]], origins: list[Any]) -> list[Given]:
+    if not entries:
+        return []
+    given: list[Given] = []
+    for queue, count in zip(origins[::2], origins[1::2], strict=True):
+        name = queue.decode()
+        given += [_given(entry, name) for entry in entries[len(given) : len(given) + count]]
+    return given
+
+
+def _given(entry: list[Any], queue: str) -> Given:
+    id, fence, fn, args, enqueued, failures, losses, options, *ready = entry
+    since = int(enqueued) / 1000
     return Given(
         id.decode(),
         fence.decode(),
         fn.decode(),
         args,
-        int(enqueued) / 1000,
+        since,
         int(failures),
         int(losses),
         options,
+        queue,
+        max(since, int(ready[0]) / 1000) if ready else since,
     )

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Literal
 
 from clearq.engine.figures import Figures
+from clearq.engine.tally import BOUNDS, Histogram, Series
 from clearq.models.queue import Queue
 from clearq.models.worker import Worker
 
@@ -26,14 +28,24 @@ class Metric:
 
 def render(figures: Figures) -> str:
     """The whole text; ends with a newline."""
-    return "".join(line + "\n" for metric in _metrics(figures) for line in _lines(metric))
+    return "".join(line + "\n" for family in _metrics(figures) for line in _lines(family))
 
 
-def _metrics(figures: Figures) -> Iterator[Metric]:
+@dataclass(frozen=True)
+class Buckets:
+    """A family of histograms in seconds: its name, what it means, and each by labels."""
+
+    name: str
+    help: str
+    values: Iterable[tuple[dict[str, str], Histogram]]
+
+
+def _metrics(figures: Figures) -> Iterator[Metric | Buckets]:
     yield from _of_queues(figures)
     yield from _of_workers(figures)
     yield Metric("clearq_dead_tasks", "Tasks set aside: out of retries or lost too often.", [({}, figures.dead)])
     yield Metric("clearq_lost_attempts", "Attempts whose holder is silent.", [({}, figures.lost)])
+    yield from _histograms(figures)
     counts = sorted(figures.functions.items())
     yield Metric(
         "clearq_function_events",
@@ -81,8 +93,33 @@ def _of_workers(figures: Figures) -> Iterator[Metric]:
     yield metric("run_seconds_total", "Time that ended attempts ran, summed up.", told("run_seconds"))
     yield metric(
         "lag_seconds_total",
-        "Time from enqueue to start of attempts, summed up, delays and earlier attempts included.",
+        "Time from when they could have run to their start, of attempts, summed up.",
         told("lag_seconds"),
+    )
+
+
+def _histograms(figures: Figures) -> Iterator[Buckets]:
+    names = {queue.id: queue.name for queue in figures.queues}
+
+    def chosen(kind: str) -> list[tuple[Series, Histogram]]:
+        found = [(series, each) for series, each in figures.histograms.items() if series.kind == kind]
+        return sorted(found, key=lambda pair: pair[0])
+
+    def queue(series: Series) -> str:
+        return names.get(series.queue, series.queue)
+
+    yield Buckets(
+        "clearq_task_duration_seconds",
+        "Time that attempts of functions ran, by how they ended: complete, retry, fail, stop, release.",
+        [
+            ({"function": each.function, "queue": queue(each), "outcome": each.outcome}, found)
+            for each, found in chosen("end")
+        ],
+    )
+    yield Buckets(
+        "clearq_task_lag_seconds",
+        "Time from the moment that a function could run (enqueue; end of its delay, pause or wait) to its start.",
+        [({"queue": queue(each)}, found) for each, found in chosen("lag")],
     )
 
 
@@ -90,15 +127,28 @@ def _names(worker: Worker) -> dict[str, str]:
     return {"worker": worker.info.label, "kind": worker.info.kind}
 
 
-def _lines(metric: Metric) -> Iterator[str]:
-    values = list(metric.values)
-    if not values:
+def _lines(family: Metric | Buckets) -> Iterator[str]:
+    samples = list(_samples(family))
+    if not samples:
         return
-    yield f"# HELP {metric.name} {_escaped(metric.help, quotes=False)}"
-    yield f"# TYPE {metric.name} {metric.type}"
-    for labels, value in values:
-        shown = ",".join(f'{name}="{_escaped(text)}"' for name, text in labels.items())
-        yield f"{metric.name}{{{shown}}} {_number(value)}" if shown else f"{metric.name} {_number(value)}"
+    yield f"# HELP {family.name} {_escaped(family.help, quotes=False)}"
+    yield f"# TYPE {family.name} {family.type if isinstance(family, Metric) else 'histogram'}"
+    for name, labels, value in samples:
+        shown = ",".join(f'{label}="{_escaped(text)}"' for label, text in labels.items())
+        yield f"{name}{{{shown}}} {_number(value)}" if shown else f"{name} {_number(value)}"
+
+
+def _samples(family: Metric | Buckets) -> Iterator[tuple[str, dict[str, str], float]]:
+    if isinstance(family, Metric):
+        for labels, value in family.values:
+            yield family.name, labels, value
+        return
+    for labels, histogram in family.values:
+        bounds = [*(f"{bound:g}" for bound in BOUNDS), "+Inf"]
+        for bound, count in zip(bounds, accumulate(histogram.counts), strict=True):
+            yield f"{family.name}_bucket", {**labels, "le": bound}, count
+        yield f"{family.name}_sum", labels, histogram.total
+        yield f"{family.name}_count", labels, sum(histogram.counts)
 
 
 def _escaped(text: str, *, quotes: bool = True) -> str:

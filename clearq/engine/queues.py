@@ -84,8 +84,8 @@ class Queues:
             [call for kind in kinds for call in (("ZCARD", keys(kind, id)), ("ZRANGE", keys(kind, id), 0, 0))]
         )
         heads = [head[0] for head in answers[1::2] if head]
-        times = await self._storage.commands([("HGET", keys("t", head), "enqueued") for head in heads])
-        waits = [seconds(at) for at in times if at]
+        times = await self._storage.commands([("HMGET", keys("t", head), "enqueued", "ready") for head in heads])
+        waits = [max(seconds(at) for at in pair if at) for pair in times if any(pair)]
         return decode_queue(
             id,
             fields,

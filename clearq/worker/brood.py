@@ -12,9 +12,13 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from clearq.engine.tally import Tally
 from clearq.worker.link import Link, Message
 from clearq.worker.options import WorkerOptions
 from clearq.worker.page import Page
+
+#: Seconds that the line of a process that has ended may take to close: a child of its own may hold the other end.
+LINE_WITHIN = 0.2
 
 
 @dataclass
@@ -28,7 +32,9 @@ class Child:
     label: str = ""
     hello: asyncio.Future[Message] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
     ended: asyncio.Event = field(default_factory=asyncio.Event)
+    tally: Tally = field(default_factory=Tally)  #: what it has counted and nobody has taken yet
     _link: Link | None = None
+    _hung_up: asyncio.Event = field(default_factory=asyncio.Event)
 
     @classmethod
     async def spawn(cls, number: int, options: WorkerOptions, settings: Mapping[str, object]) -> Child:
@@ -42,7 +48,7 @@ class Child:
                 stdin=subprocess.DEVNULL,
             )
         child = cls(number, process, page)
-        child._link = await Link.open(ours, child._heard, lambda: None)
+        child._link = await Link.open(ours, child._heard, child._hung_up.set)
         asyncio.get_running_loop().create_task(child._wait(), name=f"child {process.pid}")
         child.say("begin", app=options.app, concurrency=options.concurrency, settings=settings, queues=options.queues)
         return child
@@ -82,11 +88,15 @@ class Child:
         match message["say"]:
             case "hello" | "broken" if not self.hello.done():
                 self.hello.set_result(message)
+            case "tally":
+                self.tally.add(message["rows"])
             case "gone":
                 self.kill()
 
     async def _wait(self) -> None:
         await _exit_of(self.process)
+        with contextlib.suppress(TimeoutError):  # what it said last may still be on the line
+            await asyncio.wait_for(self._hung_up.wait(), LINE_WITHIN)
         if self._link is not None:
             self._link.close()
         if not self.hello.done():

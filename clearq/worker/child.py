@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from clearq.engine import Engine
+from clearq.engine.tally import Tally
 from clearq.errors import ClearqError
 from clearq.settings import Settings
 from clearq.telemetry import configure_logging
@@ -33,6 +34,9 @@ log = logging.getLogger("clearq.worker")
 
 #: Seconds that a child waits for a server that is away: whoever ends it is the parent.
 FOREVER = 1e9
+
+#: Seconds between two accounts of what was counted.
+TELL = 1.0
 
 #: Objects made until the collector looks at the youngest: what runs here is short-lived anyway.
 COLLECT_EVERY = 20_000
@@ -104,8 +108,9 @@ class Child:
             if work["say"] != "work":
                 return 0
             place = Place(begin["app"], concurrency, begin["settings"], state, _key(self.app.settings))
+            lease = Lease(work["holder"], tuple(work["queues"]), f"fn.{name}" if name else "fn")
             try:
-                await self._work(Lease(work["holder"], tuple(work["queues"]), f"fn.{name}" if name else "fn"), place)
+                await self._work(link, lease, place)
             except Gone:
                 return await _after(link, 3, "gone")
         return 0
@@ -115,10 +120,11 @@ class Child:
         own: int | None = self.app.concurrency
         return own if own is not None and asked == CONCURRENCY else asked
 
-    async def _work(self, lease: Lease, place: Place) -> None:
+    async def _work(self, link: Link, lease: Lease, place: Place) -> None:
         settings = self.app.settings
         engine = await Engine.connect(settings.model_copy(update={"patience": FOREVER}), start_stopped=False)
         runner = Runner(self.app, engine, place)
+        teller = asyncio.create_task(_tell(link, runner.tally), name="tell")
         clock = asyncio.create_task(runner.clock.follow(engine), name="clock")
         try:
             self.turns = Turns(engine, lease, runner, self.page, Gate(self.page, start_window(settings.dead_after)))
@@ -128,6 +134,8 @@ class Child:
             await self.turns.run()
         finally:
             clock.cancel()
+            teller.cancel()
+            _tell_now(link, runner.tally)
             await runner.close()
             await engine.close()
 
@@ -146,6 +154,18 @@ class Child:
             self.turns.drain(grace)
         else:
             self._messages.put_nowait({"say": "end"})
+
+
+async def _tell(link: Link, tally: Tally) -> None:
+    """Let the parent know what is counted here: it tells the server, and outlives us."""
+    while True:
+        await asyncio.sleep(TELL)
+        _tell_now(link, tally)
+
+
+def _tell_now(link: Link, tally: Tally) -> None:
+    if rows := tally.take():
+        link.say("tally", rows=rows)
 
 
 async def _after(link: Link, code: int, word: str, error: str = "") -> int:

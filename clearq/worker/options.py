@@ -25,6 +25,8 @@ class WorkerOptions:
     grace: float = GRACE  #: seconds that running functions get after SIGTERM
     name: str = ""  #: beginning of the workers' labels; empty: made from the host's name
 
+    metrics: str = ""  #: ``[HOST:]PORT`` where its metrics are served; empty: nowhere
+
     def __post_init__(self) -> None:
         module, colon, attribute = self.app.partition(":")
         if not (module and colon and attribute):

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
@@ -19,6 +20,8 @@ from clearq._version import __version__
 from clearq.clock import boottime
 from clearq.engine import Engine
 from clearq.engine.cron import LONGEST_SLEEP, CronRule, CronWatch
+from clearq.engine.endpoint import serving
+from clearq.engine.prometheus import render
 from clearq.errors import (
     ConfigurationError,
     NameTaken,
@@ -34,6 +37,7 @@ from clearq.periodic import Duties, Duty
 from clearq.settings import Settings
 from clearq.worker.brood import Child
 from clearq.worker.burst import until_idle
+from clearq.worker.counts import Counts
 from clearq.worker.options import WorkerOptions
 
 log = logging.getLogger("clearq.worker")
@@ -56,6 +60,9 @@ class Parent:
     children: dict[int, Child] = field(default_factory=dict)
     queues: tuple[str, ...] = ()  #: names
     concurrency: int = 0  #: functions at once in each process; known once the first child has said it
+    counts: Counts = field(default_factory=Counts)
+    scrapes: socket.socket | None = None  #: where metrics of its own are served, if anywhere
+    token: str = ""  #: that scrapes must bear
     _queue_ids: tuple[str, ...] = ()
     _lane: str = "function"
     _rules: list[CronRule] = field(default_factory=list)
@@ -82,7 +89,7 @@ class Parent:
 
         Raises ConfigurationError when the app cannot be loaded, StorageError when the server cannot be reached.
         """
-        duties = Duties()
+        duties, stack = Duties(), AsyncExitStack()
         try:
             await self._begin()
             for duty in self.engine.duties():
@@ -92,20 +99,32 @@ class Parent:
             for number in range(self.options.processes):
                 self._job(self._look_after(number), f"child {number}")
             self._job(self._beat_always(), "heartbeat")
+            self._job(self.counts.run(self), "counts")
+            if self.scrapes is not None:
+                where = await stack.enter_async_context(serving(self.scrapes, self.metrics, self.token))
+                log.info("metrics at http://%s/metrics", where)
             announce(self)
             if self.options.burst:
                 self._job(self._burst(), "burst")
             await self._stopping.wait()
             await self._drain()
+            await self.counts.tell(self, patience=LAST_WORDS)
         finally:
             for child in self.children.values():
                 child.kill()
             for job in self._jobs:
                 job.cancel()
             await asyncio.gather(*self._jobs, return_exceptions=True)
+            await stack.aclose()
             await duties.close()
             if self._engine is not None:
                 await self._engine.close()
+
+    async def metrics(self) -> str:
+        """What this worker and its queues do, for its own endpoint. Raises StorageError."""
+        self.counts.collect(self.children)
+        labels = {child.label for child in self.children.values()}
+        return render(await self.engine.figures.of_worker(labels, self.counts.own.histograms()))
 
     # ---- beginning
 
@@ -226,6 +245,7 @@ class Parent:
             child, begun = self.children[number], boottime()
             await child.ended.wait()
             await self._settle(child)
+            self.counts.take(child)
             child.page.close()
             if self._stopping.is_set():
                 return

@@ -13,6 +13,7 @@ from typing import Any
 from clearq.clock import boottime
 from clearq.engine import Engine
 from clearq.engine.functions import End, Given
+from clearq.engine.tally import Tally
 from clearq.functions import references
 from clearq.functions.context import Context, current, enter
 from clearq.functions.middleware import around
@@ -57,7 +58,8 @@ class Runner:
         self.calls: dict[str, Call] = {}
         self.clock = ServerClock()
         self.done = self.failed = 0
-        self.ran = self.lagged = 0.0  #: seconds: of those that ended; from enqueue to start
+        self.ran = self.lagged = 0.0  #: seconds: of those that ended; from when they were ready to their start
+        self.tally = Tally()
         self.report: Callable[[End | None], None] = lambda _: None
         self._middlewares = tuple(app.middlewares)
         self._plans: dict[str, Plan] = {}
@@ -81,7 +83,9 @@ class Runner:
             self._loop.call_soon(self.report, self._unknown.end(given))
             return
         call = self.calls[given.id] = Call(given, plan)
-        self.lagged += self.clock.since(given.enqueued, call.began)
+        lag = self.clock.since(given.ready or given.enqueued, call.began)
+        self.lagged += lag
+        self.tally.began(given.queue, lag)
         call.task = self._loop.create_task(self._live(call))
 
     def stop(self, id: str) -> None:
@@ -197,9 +201,12 @@ class Runner:
             return  # it was left behind, and has ended after all
         del self.calls[call.given.id]
         self.done += 1
-        self.ran += boottime() - call.began
-        if end is not None and end.how != "complete":
-            self._note(call, end)
+        ran = boottime() - call.began
+        self.ran += ran
+        if end is not None:
+            self.tally.ended(call.given.fn, call.given.queue, end.how, ran)
+            if end.how != "complete":
+                self._note(call, end)
         self.report(end)
 
     def _note(self, call: Call, end: End) -> None:

@@ -7,6 +7,7 @@ from clearq.engine.blobs import Blob
 from clearq.engine.cron import CronRule, Step
 from clearq.engine.functions import Call
 from clearq.engine.ids import new_id, nonce
+from clearq.engine.tally import Tally
 from clearq.models import TaskSpec
 from clearq.models.event import ArtifactInfo, ScalarPoint
 from clearq.models.limit import Size
@@ -47,6 +48,7 @@ class LiveSystem:
         await self._cron()
         await self._limits()
         await self._blobs()
+        await self._counts()
         for duty in self.engine.duties():
             if duty.name != "timer":  # it would block until something is due
                 await duty.tick()
@@ -140,6 +142,12 @@ class LiveSystem:
         (slot,) = await self.engine.cron.slots([rule.name])
         assert slot is not None
         assert await self.engine.cron.fire(rule, slot, Step(slot, rule.next_slot(slot))) == "fired"
+
+    async def _counts(self) -> None:
+        tally = Tally()
+        tally.ended("resize", "default", "complete", 0.2)
+        (batch,) = self.engine.tallies.batches(self.worker, tally.take())
+        await self.engine.tallies.push(batch)
 
     async def _limits(self) -> None:
         """Three functions of one key: one runs, one is next, one is held."""

@@ -4,7 +4,9 @@
 --   stop release), payload (result or error), reason, pause in ms or lifetime of the result in ms ('' default)
 -- Touches lanes, idle:<lane>, delayed, dead (zsets), t:<id>, own:<w>, queue:<queue>, worker:<w> (hashes), waiters:<id>
 --   (set), unique:<key> (string), bell:<process> (list), events.fn (stream)
--- RETURNS {word, ids whose fence is stale, claims: {id, fence, fn, args, enqueued, failures, losses, options}...} with
+-- RETURNS {word, ids whose fence is stale, claims: {id, fence, fn, args, enqueued, failures, losses, options, since when
+--   it has been ready (only where later than enqueued)}..., with claims only: {queue and number of
+--   claims in a row of it...}} with
 --   the word {'claimed'}, {'empty'}, {'dead'} (declared dead: nothing was taken, ends are refused) or {'late'}
 -- @include base
 -- @include order
@@ -71,6 +73,7 @@ local function settle_end(at, entry)
     end
     local score = string.match(entry, '^%S+ (%S+)')
     local due = number ~= '' and int(tonumber(now) + tonumber(number)) or nil
+    if number == '0' then ready_since(id, task, now) end
     put_in_queue(id, task, task.queue, score, due, now)
     return
   else
@@ -95,15 +98,22 @@ if first_end <= #ARGV then
 end
 
 local claims, number, first_fence = {}, tonumber(ARGV[5]), '1.' .. nonce
+local origins = {} -- told once a row, not with each claim
+local function note_origin(queue, before)
+  if #claims == before then return end
+  origins[#origins + 1] = queue
+  origins[#origins + 1] = #claims - before
+end
+
 -- What a claim answers for a task, whose fence was given just now; and what it holds of a unique key and of limits.
 local function answer(id, key, fence, lean)
-  local failures, losses, options, unique, mode, limits = '0', '0', '', nil, nil, nil
+  local failures, losses, options, unique, mode, limits, ready = '0', '0', '', nil, nil, nil, nil
   if lean[5] then
-    local more = call('HMGET', key, 'failures', 'losses', 'options', 'unique', 'unique.mode', 'limits')
+    local more = call('HMGET', key, 'failures', 'losses', 'options', 'unique', 'unique.mode', 'limits', 'ready')
     failures, losses, options = more[1] or '0', more[2] or '0', more[3] or ''
-    unique, mode, limits = more[4], more[5], more[6]
+    unique, mode, limits, ready = more[4], more[5], more[6], more[7] or nil
   end
-  claims[#claims + 1] = { id, fence, lean[1], lean[2] or '', lean[3], failures, losses, options }
+  claims[#claims + 1] = { id, fence, lean[1], lean[2] or '', lean[3], failures, losses, options, ready }
   return unique, mode, limits
 end
 
@@ -130,7 +140,9 @@ local function repeat_claim()
   for i = 1, #flat, 2 do
     local fence = string.match(flat[i + 1], '^(%S+)')
     if string.sub(fence, -#nonce - 1) == '.' .. nonce then
+      local before = #claims
       answer(flat[i], task_key(flat[i]), fence, read_claim(task_key(flat[i])))
+      note_origin(call('HGET', task_key(flat[i]), 'queue') or '', before)
     end
   end
 end
@@ -160,7 +172,7 @@ local function claim_next(held)
     local still = {}
     for _, entry in ipairs(open) do
       local turn = math.min(entry[2], left)
-      local taken = 0
+      local taken, before = 0, #claims
       while taken < turn do
         local lane = lowest(entry[1])
         local popped = lane and call('ZPOPMIN', lane, #kinds == 1 and turn - taken or 1) or {}
@@ -169,6 +181,7 @@ local function claim_next(held)
         taken = taken + #popped / 2
       end
       left = left - taken
+      note_origin(entry[1], before)
       if taken == turn and left > 0 then still[#still + 1] = entry end
     end
     open = still
@@ -206,4 +219,5 @@ for queue, change in pairs(running) do
   if change ~= 0 then call('HINCRBY', queue_key(queue), 'running', change) end
 end
 emit_functions(now, 'ended', ended)
-return { word, stale, claims }
+if #claims == 0 then return { word, stale, claims } end
+return { word, stale, claims, origins }

@@ -97,6 +97,7 @@ async def test_no_script_leaves_its_slot(
     await bench.call("chunk_put", "bulk", "args.n", 0, "12345", 10)
     await bench.call("chunk_get", "bulk", "args.n", 0)
     await bench.call("blob_sweep", LATER, 10, 1000, 1000)
+    await bench.call("tally", LATER, WORKER, "n", 9, "end", "fail", "default", "f", 1, "sum", 1)
     await bench.call("unregister", LATER, WORKER)
     await bench.call("reclaim", LATER, "wf", "", "silent")
     assert (await bench.state())["t:completed"]["status"] == "created"

@@ -98,6 +98,7 @@ async def test_a_retry_without_pause_is_back_in_its_lane_and_rings(bench: Bench)
     fence = await bench.function(limits__retries="1", limits__retry_delay="0.0")
     await bench.call("claim_many", LATER, WORKER, "c2", 2, 2, "fn", "default", 2)
     again = status("queued", "exit code 1", "more") | {"failures": "1", "exit_code": "1", "stage": GONE, "holder": GONE}
+    again |= {"ready": str(LATER), "x": "1"}
     await bench.check(
         *call(fence),
         answer=["queued"],

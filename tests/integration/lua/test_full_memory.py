@@ -54,6 +54,7 @@ async def test_new_work_is_refused_whole(full: Bench) -> None:
         ("cron_fire", NOW, "rule", "r", NOW, NOW, LATER, "slot"),
         ("blob_list", NOW, "new", 1000, "task args.n r"),
         ("chunk_put", "task", "args.n", 0, "12345", 10),
+        ("tally", LATER, "idle", "n", 9, "end", "fail", "default", "f", 1, "sum", 1),
     ]
     before = await full.state()
     for call in calls:

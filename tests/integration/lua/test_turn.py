@@ -27,7 +27,7 @@ async def started(bench: Bench, *ids: str, **extra: str) -> None:
     await bench.worker(lanes="fn:default")
     for id in ids:
         await bench.call("enqueue_many", NOW, *one(id, **extra))
-    word, _, claims = await bench.call(*call(len(ids), at=NOW))
+    word, _, claims, *_ = await bench.call(*call(len(ids), at=NOW))
     assert word == "claimed"
     assert [claim[0] for claim in claims] == list(ids)
 
@@ -39,7 +39,7 @@ async def test_it_takes_the_first_ones(bench: Bench) -> None:
     claims = [[id, "1.n", "app.f", "[1]", str(NOW), "0", "0", ""] for id in ("a", "b")]
     await bench.check(
         *call(2),
-        answer=["claimed", [], claims],
+        answer=["claimed", [], claims, ["default", 2]],
         changed={
             **{f"t:{id}": {"status": "in_progress", "fence": "1.n", "holder": WORKER} for id in ("a", "b")},
             "fn:default": {"a": GONE, "b": GONE},
@@ -48,8 +48,9 @@ async def test_it_takes_the_first_ones(bench: Bench) -> None:
             "queue:default": {"running": "2"},
         },
     )
-    word, _, again = await bench.call(*call(2))
+    word, _, again, origins = await bench.call(*call(2))
     assert (word, sorted(again)) == ("claimed", claims)
+    assert origins == ["default", 1, "default", 1]
 
 
 async def test_a_claim_that_was_overtaken_by_its_repeat_takes_nothing(bench: Bench) -> None:
@@ -94,8 +95,9 @@ async def test_a_retry_waits_its_pause_at_its_place(bench: Bench) -> None:
     assert state["delayed"] == {"a": LATER + 1500}
     assert (state["t:a"]["failures"], state["t:a"]["status_reason"]) == ("1", "boom")
     assert "status" not in state["t:a"]
-    word, _, claims = await bench.call(*call(1, nonce="n3", number=3, at=LATER + 1500))
+    word, _, claims, _ = await bench.call(*call(1, nonce="n3", number=3, at=LATER + 1500))
     assert word == "claimed"
+    assert claims[0][8] == str(LATER + 1500), "it was ready when its pause was over"
     assert claims[0][:2] == ["a", "2.n3"]
     assert claims[0][5] == "1"
 
@@ -134,7 +136,7 @@ async def test_a_late_end_is_refused(bench: Bench) -> None:
     await started(bench, "a")
     await bench.call("reclaim", LATER, WORKER, "", "silent")
     await bench.worker(lanes="fn:default")
-    word, _, claims = await bench.call(*call(1, nonce="n9", number=9))
+    word, _, claims, *_ = await bench.call(*call(1, nonce="n9", number=9))
     assert claims[0][:2] == ["a", "2.n9"]
     answer = await bench.call(*call(0, end("a", fence="1.n"), nonce="n10", number=10))
     assert answer[:2] == ["empty", ["a"]]
@@ -152,7 +154,7 @@ async def test_a_dead_holder_is_told_so(bench: Bench) -> None:
 async def test_an_end_lets_dependants_go_on(bench: Bench) -> None:
     await started(bench, "a")
     await bench.call("enqueue_many", NOW, *one("child", after="a"), *one("sad", after="a", after__rule="all"))
-    word, _, claims = await bench.call(*call(5, end("a"), nonce="n2", number=2))
+    word, _, claims, *_ = await bench.call(*call(5, end("a"), nonce="n2", number=2))
     assert word == "claimed"
     assert sorted(claim[0] for claim in claims) == ["child", "sad"]
     assert (await bench.state())["queue:default"]["held"] == "0"
@@ -178,3 +180,15 @@ async def test_a_worker_that_stays_full_hands_the_bell_on(bench: Bench) -> None:
     await bench.command("ZADD", "idle:fn:default", NOW, "other")
     await bench.call(*call(1))
     assert (await bench.state())["bell:other"] == ["1"]
+
+
+async def test_each_claim_says_its_queue_and_since_when_it_was_ready(bench: Bench) -> None:
+    await bench.worker(lanes="fn:default fn:services")
+    await bench.call("enqueue_many", NOW, *one("plain"))
+    await bench.call("enqueue_many", NOW, *one("later", delay=3000))
+    await bench.call("enqueue_many", NOW, *one("other", queue="services"))
+    *_, claims, origins = await bench.call("turn", LATER, WORKER, "n", 9, 1, "fn", 2, "default", 9, "services", 9)
+    assert [(claim[0], claim[8:]) for claim in claims] == [("plain", []), ("later", [str(NOW + 3000)]), ("other", [])]
+    assert origins == ["default", 2, "services", 1]
+    *_, claims, _ = await bench.call(*call(1, end("later", "retry", "{}", "x", "0"), nonce="n2", number=2))
+    assert claims[0][8] == str(LATER), "a retry without a pause is ready at once"

@@ -100,6 +100,7 @@ local function requeue(id, task, now, reason, message, due, event)
   give_back_gpus(id, task, task.fence, task.stage ~= 'claimed')
   call('HDEL', task_key(id), unpack(GONE))
   set_status(id, task, now, 'queued', reason, message)
+  ready_since(id, task, now)
   put_in_queue(id, task, task.queue, score, due, now)
   emit(now, event, id, task.queue, task.worker, 'queued', reason)
 end

@@ -32,6 +32,7 @@ local function release_dependants(id, status, now)
         if call('EXISTS', P .. 'after:' .. child) == 1 then call('SADD', P .. 'todo', 'after failed ' .. child) end
       elseif left <= 0 or (good and task['after.rule'] == 'any') then
         wait_no_more(child, task.queue)
+        ready_since(child, task, now)
         put_in_queue(child, task, task.queue, nil, task.due, now)
       end
     end

@@ -59,6 +59,11 @@ local function enter_lane(id, task, queue, score)
   if call('HEXISTS', queue_key(queue), 'paused') == 0 then ring_work(lane) end
 end
 
+-- A function comes within reach of workers later than it was enqueued: its lag counts from here.
+local function ready_since(id, task, moment)
+  if task.fn then call('HSET', task_key(id), 'ready', moment, 'x', '1') end
+end
+
 -- Queue a task: now, or at `due`. `score` is the place it had, or nil for a new one at the tail.
 local function put_in_queue(id, task, queue, score, due, now)
   if due and tonumber(due) > tonumber(now) then

@@ -8,6 +8,7 @@ local function promote(now)
       if task then
         call('HINCRBY', queue_key(task.queue), 'delayed', -1)
         call('HDEL', task_key(id), 'due', 'score')
+        ready_since(id, task, task.due or now)
         enter_lane(id, task, task.queue, task.score or tail_score(task.queue, tonumber(task.priority or '0')))
       end
     end
