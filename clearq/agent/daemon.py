@@ -24,10 +24,10 @@ from clearq.agent.keeper import Keeper, Watched
 from clearq.agent.machine import MachineMeter
 from clearq.agent.membership import Membership
 from clearq.agent.options import AgentOptions
+from clearq.agent.own_app import OwnApp, executors
 from clearq.agent.watch import RETRY_FIRST, RETRY_MOST
 from clearq.engine import Engine, QueueView, Snapshot
 from clearq.errors import Stale, StorageError
-from clearq.executors.kinds import EXECUTORS
 from clearq.models import Claim, Task
 from clearq.periodic import Duties, Duty, end_tasks
 from clearq.policies import Card, Host, Lineup, Memo, Plan, Start, Waiting, decide
@@ -57,6 +57,7 @@ class Agent:
     drain: Drain
     meter: MachineMeter
     home: Home
+    app: OwnApp | None = None  #: its functions are called in the agent's own environment
     claimed: dict[str, str] = field(default_factory=dict)  #: task to fence: claimed, not handed over yet
     state: str = "idle"
     echo: Callable[[Task], Awaitable[None]] | None = None  #: shows a task's output on this terminal
@@ -189,7 +190,7 @@ class Agent:
             busy=own & uuids,
             foreign=(foreign & uuids) - own,
             exclusive=self.exclusive,
-            executors=frozenset(kind.value for kind in EXECUTORS),
+            executors=executors(self.app),
             cpus=psutil.cpu_count(),
             memory=psutil.virtual_memory().total,
         )
@@ -232,7 +233,7 @@ class Agent:
                 await asyncio.sleep(RETRY_FIRST)
             if self.echo is not None:
                 await self.echo(task)
-            attempt = attempt_file(self.settings, self.host, claim, self.gpus, gpus)
+            attempt = attempt_file(self.settings, self.host, claim, self.gpus, gpus, self.app)
             await self.keeper.launch(attempt, locks)
             locks = None  # the keeper's now
         except OSError as error:

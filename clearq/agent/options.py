@@ -53,6 +53,7 @@ class AgentOptions:
     create_queue: bool = False
     order_fairness: bool = False
     foreground: bool = False  #: show the tasks' own output too
+    app: str = ""  #: ``module:attribute``: its functions that need GPUs run in the agent's own environment
     log: str = ""  #: the file that a detached agent writes to
 
     def __post_init__(self) -> None:
@@ -62,3 +63,6 @@ class AgentOptions:
             raise UsageError(f"a queue is named twice: {' '.join(self.queues)}")
         if self.slots is not None and self.slots < 1:
             raise UsageError("--slots must be 1 or more")
+        module, colon, attribute = self.app.partition(":")
+        if self.app and not (module and colon and attribute):
+            raise UsageError(f"--app {self.app!r} names no app; write module:attribute, such as tasks:app")

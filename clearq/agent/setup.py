@@ -16,16 +16,17 @@ from clearq.agent.labels import labels
 from clearq.agent.machine import MachineMeter
 from clearq.agent.membership import Membership
 from clearq.agent.options import AgentOptions
+from clearq.agent.own_app import executors, find_app
 from clearq.agent.registry import AgentFile, Registry
 from clearq.engine import Engine
 from clearq.errors import QueueExists, QueueNotFound
-from clearq.executors.kinds import EXECUTORS
 from clearq.models import Lane, WorkerInfo
 from clearq.settings import Settings
 
 
 async def prepare(settings: Settings, options: AgentOptions, engine: Engine) -> Agent:
-    """Check what was asked for and register. Raises QueueNotFound, UsageError, NameTaken."""
+    """Check what was asked for and register. Raises QueueNotFound, UsageError, ConfigurationError, NameTaken."""
+    app = await find_app(options.app)
     host, nvml, registry = this_host(), Nvml(), Registry(settings)
     gpus = choose(options.gpus, nvml)
     queues = [await _queue(engine, name, create=options.create_queue) for name in options.queues]
@@ -40,7 +41,7 @@ async def prepare(settings: Settings, options: AgentOptions, engine: Engine) -> 
             lanes=tuple(Lane(queue=queue) for queue in queues),
             slots=options.slots or 1,
             gpus=tuple(gpu.uuid for gpu in gpus),
-            executors=tuple(kind.value for kind in EXECUTORS),
+            executors=tuple(sorted(executors(app))),
         ),
         AgentFile(label="-", queues=options.queues, gpus=options.gpus.text, log=options.log),
     )
@@ -52,7 +53,7 @@ async def prepare(settings: Settings, options: AgentOptions, engine: Engine) -> 
     keeper = Keeper(settings, host.boot_id, Aftermath(engine, host.boot_id, drain), changed)
     meter = MachineMeter(settings.home, gpus, nvml)
     home = Home(settings.home / "attempts")
-    agent = Agent(settings, options, engine, host, gpus, tuple(queues), membership, keeper, drain, meter, home)
+    agent = Agent(settings, options, engine, host, gpus, tuple(queues), membership, keeper, drain, meter, home, app=app)
     changed.call = agent.look
     return agent
 

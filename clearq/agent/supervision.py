@@ -17,9 +17,11 @@ from clearq.agent.archive import archive, too_long
 from clearq.agent.folders import AttemptFolder, MainFile
 from clearq.agent.lease import Interrupted, Lease
 from clearq.agent.sampler import Sampler
+from clearq.agent.verdicts import error_of, outcome_of, read_verdict, report
 from clearq.agent.watch import persist
 from clearq.engine import Engine
 from clearq.errors import ArtifactError, EnvironmentFailed, NotFoundError, SpecError, Stale
+from clearq.executors.app import AppExecutor
 from clearq.executors.exit import Exit
 from clearq.executors.job import Command, Job
 from clearq.executors.kinds import executor_for
@@ -27,7 +29,7 @@ from clearq.executors.output import OutputLog
 from clearq.executors.proc import MARKER
 from clearq.executors.shipping import Shipper
 from clearq.executors.tree import ProcessTree
-from clearq.models import AttemptFile, Outcome, Stage
+from clearq.models import AttemptFile, Outcome, Stage, Verdict
 from clearq.periodic import end_tasks
 from clearq.settings import Settings
 
@@ -56,6 +58,8 @@ class Supervision:
         self.output = OutputLog(folder.output)
         self.shipper = Shipper(self.output, self._append)
         self.tree = ProcessTree(attempt.task.spec.limits, self.output.say)
+        self.verdict: Verdict | None = None  #: a function's own words on how its attempt ended
+        self.error = b""  #: of a function whose process could not say one
         self.giving_up = ""  #: why this supervisor ends although its task should go on
         self._over = False  #: the user's processes have ended: nothing can be given up any more
 
@@ -67,10 +71,11 @@ class Supervision:
             try:
                 command = await self._prepare()
                 ended = await self._run(command)
-                outcome = ended.outcome(stopped=self.lease.stop and not ended.timed_out)
+                outcome = self._judged(ended.outcome(stopped=self.lease.stop and not ended.timed_out))
             except (EnvironmentFailed, SpecError) as error:
                 self.output.say(str(error))
                 outcome = Outcome(status="failed", reason=str(error))
+                self._judged(outcome, type(error).__name__)
             except Interrupted:
                 outcome = Outcome(status="stopped", reason="stopped before it began to run")
             self._over = True
@@ -107,8 +112,20 @@ class Supervision:
     async def _prepare(self) -> Command:
         """Make the environment. A stop ends it in the middle. Raises EnvironmentFailed, SpecError, Interrupted."""
         job = Job(self.task, self.folder.path, self.settings, self._environ())
-        executor = executor_for(self.task.spec.executor)
+        app = self.attempt.app
+        executor = AppExecutor(app, Path(self.attempt.app_folder)) if app else executor_for(self.task.spec.executor)
         return await self.lease.unless_ended(executor.prepare(job, self.output.say))
+
+    def _judged(self, outcome: Outcome, kind: str = "ProcessEnded") -> Outcome:
+        """What a function's process wrote down counts more than how it ended."""
+        if not self.task.spec.function.name:
+            return outcome
+        self.verdict = read_verdict(self.folder.path, stopped=self.lease.stop)
+        if self.verdict is not None:
+            return outcome_of(self.verdict, outcome)
+        if outcome.status == "failed":
+            self.error = error_of(outcome, kind)
+        return outcome
 
     async def _run(self, command: Command) -> Exit:
         """Start the user's process and wait until its whole tree is gone. Raises EnvironmentFailed, Interrupted."""
@@ -161,12 +178,14 @@ class Supervision:
         code, reason, message = outcome.exit_code, outcome.reason, outcome.message
         if self.giving_up:
             await attempts.lose(task, fence, proof=self.giving_up)
+        elif self.verdict is not None:
+            await report(attempts, task, fence, self.verdict, outcome)
         elif outcome.status == "completed":
             await attempts.complete(task, fence, exit_code=code, reason=reason, message=message)
         elif outcome.status == "stopped":
             await attempts.stopped(task, fence, exit_code=code, reason=reason, message=message)
         else:
-            await attempts.fail(task, fence, exit_code=code, reason=reason, message=message)
+            await attempts.fail(task, fence, exit_code=code, reason=reason, message=message, error=self.error)
 
     async def _append(self, entries: Sequence[tuple[float, str, str]], seq: int) -> None:
         await self.engine.logs.append(self.task.id, entries, fence=self.attempt.fence, seq=seq)

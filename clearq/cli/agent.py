@@ -64,6 +64,12 @@ def _register_daemon(verbs: Any) -> None:
     )
     daemon.add_argument("--create-queue", action="store_true", help="make queues that do not exist")
     daemon.add_argument("--order-fairness", action="store_true", help="take from the queues in turn")
+    daemon.add_argument(
+        "--app",
+        default="",
+        metavar="MODULE:APP",
+        help="run this app's functions that need GPUs in the agent's own environment and directory",
+    )
     daemon.add_argument("--name", default="", help="the worker's name (default: host and GPUs, or a number)")
     daemon.add_argument("--foreground", action="store_true", help="show the tasks' output here too")
     daemon.add_argument("-d", "--detached", action="store_true", help="run in the background")
@@ -99,6 +105,7 @@ def run_daemon(args: Namespace, ctx: Context) -> int:
         create_queue=args.create_queue,
         order_fairness=args.order_fairness,
         foreground=args.foreground,
+        app=args.app,
         log=os.environ.pop("CLEARQ_AGENT_LOG", ""),
     )
     return _detach(args, ctx) if args.detached else _serve(options, ctx)
@@ -137,6 +144,7 @@ def _banner(agent: Agent, ctx: Context) -> None:
     ctx.out.fields(
         [
             ("mode", "venv"),
+            ("app", options.app),
             ("queues", f"{', '.join(options.queues)}{f' ({order})' if len(options.queues) > 1 else ''}"),
             ("GPUs", cards or "none"),
             ("tasks", tasks),
@@ -199,6 +207,7 @@ def _words(args: Namespace) -> list[str]:
     words += [f"--gpus={args.gpus}"] if args.gpus is not None else []
     words += [f"--slots={args.slots}"] if args.slots is not None else []
     words += [f"--name={args.name}"] if args.name else []
+    words += [f"--app={args.app}"] if args.app else []
     flags = ("cpu_only", "create_queue", "order_fairness")
     return words + [f"--{flag.replace('_', '-')}" for flag in flags if getattr(args, flag)]
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 from argparse import Namespace
-from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from clearq.cli.command import PythonCommand, default_name, recognise
 from clearq.cli.context import Context, checked
@@ -17,7 +15,6 @@ from clearq.errors import UsageError
 
 if TYPE_CHECKING:
     from clearq.models import ExecutorKind, Limits, Needs, Script, TaskSpec
-    from clearq.settings import Settings
 
 
 async def build_spec(args: Namespace, ctx: Context) -> TaskSpec:
@@ -113,6 +110,7 @@ def _remote(command: PythonCommand, args: Namespace, requirements: str | None) -
 
 async def _local(command: PythonCommand, args: Namespace, ctx: Context, requirements: str | None) -> Script:
     from clearq.cli.local_code import capture_here
+    from clearq.environments.record import is_local
 
     for flag in ("branch", "commit", "working_dir"):
         if getattr(args, flag):
@@ -125,19 +123,6 @@ async def _local(command: PythonCommand, args: Namespace, ctx: Context, requirem
         requirements=requirements,
         note=lambda sentence: ctx.out.note(f"note: {sentence}"),
     )
-
-
-def is_local(settings: Settings) -> bool:
-    """Do workers of this server share our file system, as far as its address tells?"""
-    if settings.embedded:
-        return True
-    url = urlsplit(settings.url.get_secret_value())
-    if url.scheme == "unix" or url.hostname in (None, "localhost"):
-        return True
-    try:
-        return ip_address(url.hostname or "").is_loopback
-    except ValueError:
-        return False
 
 
 def _requirements(name: str) -> str:

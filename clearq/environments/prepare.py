@@ -62,17 +62,21 @@ async def prepare_environment(task: Task, attempt_dir: Path, settings: Settings,
     root = await Checkout(settings.home).checkout(script, attempt_dir / "work", say)
     cwd = working_folder(script, root)
     check_entry_point(script, root, cwd)
-    environment = await _environment(script, root, attempt_dir, settings, say)
+    called = bool(task.spec.function.name)
+    environment = await _environment(script, root, attempt_dir, settings, say, clearq=called)
     return PreparedEnvironment(
         python=environment.python,
         cwd=cwd,
-        argv=command(script, environment.python),
+        argv=calling(environment.python) if called else command(script, environment.python),
         variables=_variables(script, root, environment),
         hold=environment,
     )
 
 
-async def _environment(script: Script, root: Path, attempt_dir: Path, settings: Settings, say: Say) -> Environment:
+async def _environment(
+    script: Script, root: Path, attempt_dir: Path, settings: Settings, say: Say, *, clearq: bool
+) -> Environment:
+    """The task's packages; ``clearq``: whether or not its code names it."""
     python = choose_python(script.binary)
     if python.note:
         say(python.note)
@@ -80,7 +84,7 @@ async def _environment(script: Script, root: Path, attempt_dir: Path, settings: 
         requirements = await asyncio.to_thread(resolve_requirements, script, root)
     except OSError as error:
         raise from_os_error(error, "Reading the task's requirements", root) from error
-    if requirements.clearq:
+    if requirements.clearq or clearq:
         requirements = requirements.with_wheel(await own_wheel(settings.home))
     cache = EnvironmentCache(settings.home, settings.venvs_max_entries, settings.venvs_free_gb)
     environment = await cache.ensure(requirements, python, attempt_dir / "environment", say)
@@ -123,6 +127,11 @@ def _where(script: Script) -> str:
     if not script.repository:
         return "the task's folder"
     return f"the repository at {f'commit {script.commit[:12]}' if script.commit else 'this commit'}"
+
+
+def calling(python: Path) -> tuple[str, ...]:
+    """The command that calls the attempt's function, which it reads from the attempt's file."""
+    return (str(python), "-u", "-m", "clearq.worker.attempt")
 
 
 def command(script: Script, python: Path) -> tuple[str, ...]:

@@ -22,6 +22,8 @@ def executor_for(kind: ExecutorKind) -> Executor:
 
     Raises :class:`~clearq.errors.SpecError` when an agent cannot run such tasks.
     """
+    if kind is ExecutorKind.FUNCTION:
+        raise SpecError("The code of this function does not travel: it needs an agent with --app module:app")
     if kind not in EXECUTORS:
         able = ", ".join(EXECUTORS)
         raise SpecError(f"an agent cannot run executor '{kind}' here; it can run: {able}")

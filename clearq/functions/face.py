@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, Unpack, cast, overload
+from weakref import WeakSet
 
 from clearq.errors import UsageError
 from clearq.functions.client import Client, client_of
@@ -33,6 +34,14 @@ M = TypeVar("M", bound=Middleware)
 
 Lifespan = Callable[[Any], AbstractAsyncContextManager[Any]]
 L = TypeVar("L", bound=Callable[[Any], Any])
+
+#: Every app of this process.
+_apps: WeakSet[FunctionFace] = WeakSet()
+
+
+def apps_with(name: str) -> list[FunctionFace]:
+    """The apps that declare a function of that name."""
+    return [app for app in _apps if app.registry.get(name) is not None]
 
 
 class Declare(Protocol):
@@ -61,6 +70,7 @@ class FunctionFace(ABC):
         self.crons: list[CronRule] = []
         self.concurrency: int | None = None  #: functions at once in a worker's process that is told no figure
         self.ready: Client | None = None
+        _apps.add(self)
         self._clients: dict[asyncio.AbstractEventLoop, Client] = {}
         self._connecting: dict[asyncio.AbstractEventLoop, asyncio.Lock] = {}
 

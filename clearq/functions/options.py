@@ -149,5 +149,19 @@ def _mistakes(given: Options) -> list[tuple[bool, str]]:
         (given.where not in ("loop", "thread", "process"), f"where={given.where!r}: it is loop, thread or process."),
         (given.unique_mode not in ("start", "done", "time"), "unique_mode is start, done or time."),
         (given.after_rule not in ("all", "any", "run"), "after_rule is all, any or run."),
-        (given.gpus != 0, "gpus: functions that need GPUs are not run by function workers; submit a script task."),
+        (given.gpus < 0, "gpus must be 0 or more."),
+        *(_with_gpus(given) if given.gpus > 0 else ()),
+    ]
+
+
+def _with_gpus(given: Options) -> list[tuple[bool, str]]:
+    """What a task of an agent cannot carry."""
+    what = "with gpus it is run by an agent"
+    return [
+        (given.where == "process", f"where='process': {what}, in a process of its own anyway; leave it out."),
+        (
+            given.keep_result != default_options().keep_result,
+            f"keep_result: {what} and kept with its result until somebody deletes it; leave it out.",
+        ),
+        (bool(given.limits), f"limits: {what}, which runs as many as it has GPUs for; leave them out."),
     ]

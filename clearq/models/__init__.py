@@ -1,6 +1,6 @@
 """The nouns of clearq: frozen pydantic models without any I/O."""
 
-from clearq.models.attempt import AttemptFile, Beat, Claim, EnqueueResponse, Outcome, Verdict
+from clearq.models.attempt import AttemptFile, Beat, Claim, EnqueueResponse, Outcome
 from clearq.models.event import ArtifactInfo, Event, LogLine, ScalarPoint, ScalarSummary
 from clearq.models.queue import Pause, Place, Queue
 from clearq.models.status import ENDED, Stage, Status
@@ -16,6 +16,7 @@ from clearq.models.task import (
     TaskSpec,
     TaskType,
 )
+from clearq.models.verdict import Verdict
 from clearq.models.worker import Lane, Worker, WorkerInfo
 
 __all__ = [

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from clearq.models.base import Frozen
 from clearq.models.task import Task
 
@@ -23,20 +21,6 @@ class Outcome(Frozen):
     reason: str = ""  #: one short sentence for people
     message: str = ""
     exit_code: int | None = None
-
-
-class Verdict(Frozen):
-    """How a function's attempt ended, in the words of the process that ran it. Its supervisor passes it on."""
-
-    how: Literal["complete", "retry", "fail", "stop", "release"]
-    payload: str = ""  #: result or error; each byte is one character
-    reason: str = ""
-    pause: float | None = None  #: seconds before the next attempt
-
-    @property
-    def data(self) -> bytes:
-        """The payload as it is stored."""
-        return self.payload.encode("latin-1")
 
 
 class Beat(Frozen):
@@ -75,9 +59,8 @@ class AttemptFile(Frozen):
     host_id: str = ""
     boot_id: str = ""
     work: str = ""  #: the attempt's working folder
-    #: ``module:attribute`` of the agent's own app (``--app``) when the attempt runs there, from the folder ``app_folder``.
-    app: str = ""
-    app_folder: str = ""
+    app: str = ""  #: ``module:attribute`` of the agent's own app (``--app``), which is to be called
+    app_folder: str = ""  #: where that app is imported from
 
     @property
     def marker(self) -> str:

@@ -120,6 +120,8 @@ def decide(
 def obstacle(task: Waiting, host: Host) -> str:
     """Why ``host`` can never run ``task``, in a few words; empty when it can."""
     needs = task.needs
+    if task.executor == "function" and task.executor not in host.executors:
+        return "its code does not travel: it needs an agent with --app"
     if task.executor not in host.executors:
         return f"executor {task.executor} is not served"
     if needs.gpus > len(host.cards):

@@ -9,7 +9,7 @@ from pydantic import SecretStr
 
 from clearq.cli.command import PythonCommand
 from clearq.cli.local_code import capture_here
-from clearq.cli.submission import is_local
+from clearq.environments.record import is_local
 from clearq.errors import UsageError
 from clearq.models import Script
 from clearq.settings import Settings

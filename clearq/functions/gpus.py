@@ -1,0 +1,154 @@
+"""Functions that need GPUs: tasks for agents. Their code travels as a reference, as that of scripts does.
+
+Which code: the module that declares the function, from the folder that it is imported from. Where none can be
+recorded (no repository, and more than one file), only an agent that has the app itself can run it (``--app``).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import logging
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from clearq.environments.packages import owners, requirement
+from clearq.environments.record import is_local, record
+from clearq.errors import EnvironmentFailed, SpecError, UsageError
+from clearq.functions.registry import public_name
+from clearq.models import ExecutorKind, Function, Limits, Needs, Script, TaskSpec, TaskType
+
+if TYPE_CHECKING:
+    from clearq.engine.functions import Call
+    from clearq.functions.client import Client, Home
+    from clearq.functions.options import Options
+
+log = logging.getLogger("clearq.functions")
+
+_BASE64 = "base64:"
+
+#: Fields of a call that its task takes over as they are.
+_FIELDS = ("unique", "unique.mode", "unique.ms", "after", "after.rule")
+
+
+@dataclass(frozen=True)
+class Code:
+    """Where a module comes from."""
+
+    module: str  #: its name, to be imported
+    script: Script
+    travels: bool = True
+
+
+class _Importing:
+    """What the process of an attempt imports at the moment: such a module must not enqueue itself."""
+
+    module = ""
+
+
+importing = _Importing()
+_codes: dict[tuple[str, bool], Code] = {}
+_recording = threading.Lock()
+
+
+async def submit(client: Client, home: Home, function: Callable[..., Any], given: Options, call: Call) -> str:
+    """Enqueue a call as a task for agents. Answers as ``Functions.enqueue`` does. Raises UsageError, TaskNotFound."""
+    if importing.module:
+        raise UsageError(
+            f"Module {importing.module!r} enqueues {call.fn} while it is imported, and each attempt imports it: put "
+            "that under if __name__ == '__main__':"
+        )
+    code = await asyncio.to_thread(code_of, function, is_local(home.settings))
+    fields = {name: call.extra[name] for name in _FIELDS if name in call.extra}
+    return await client.functions.submit(call, _spec(home, given, call, code), fields)
+
+
+def _spec(home: Home, given: Options, call: Call, code: Code) -> TaskSpec:
+    losses = {} if given.losses is None else {"losses": given.losses}
+    return TaskSpec(
+        name=call.fn,
+        type=TaskType.CUSTOM,
+        executor=ExecutorKind.VENV if code.travels else ExecutorKind.FUNCTION,
+        script=code.script,
+        function=Function(
+            name=call.fn,
+            module=code.module,
+            app=home.name,
+            args=to_text(call.args),
+            options=call.extra.get("options", ""),
+        ),
+        needs=Needs(gpus=given.gpus),
+        limits=Limits(
+            retries=given.retries, retry_delay=given.retry_delay, retry_delay_max=given.retry_delay_max, **losses
+        ),
+    )
+
+
+def to_text(args: bytes) -> str:
+    """Arguments as a field of a description holds them."""
+    try:
+        text = args.decode()
+    except UnicodeDecodeError:
+        text = ""
+    return text if text[:1] in ("[", "{") else _BASE64 + base64.b64encode(args).decode()
+
+
+def from_text(text: str) -> bytes:
+    """The reverse."""
+    return base64.b64decode(text.removeprefix(_BASE64)) if text.startswith(_BASE64) else text.encode()
+
+
+def code_of(function: Callable[..., Any], same_host: bool) -> Code:
+    """The code of a function's module: recorded once a process, as it imported it once. Raises UsageError."""
+    with _recording:
+        module = function.__module__
+        if (module, same_host) not in _codes:
+            _codes[module, same_host] = _record(function, same_host)
+        return _codes[module, same_host]
+
+
+def _record(function: Callable[..., Any], same_host: bool) -> Code:
+    file = getattr(sys.modules.get(function.__module__), "__file__", None)
+    if file is None:
+        raise UsageError(
+            f"{public_name(function)} needs GPUs, so its code must travel, and it is declared in no file: move it into "
+            "a module."
+        )
+    module = public_name(function).removesuffix(f".{function.__qualname__}")
+    path = Path(file).resolve()
+    try:
+        script = _installed(module) if {"site-packages", "dist-packages"} & set(path.parts) else None
+        script = script or _local(module, path, same_host)
+    except (SpecError, EnvironmentFailed) as error:
+        log.warning("the code of %s does not travel, only agents with --app can run it: %s", module, error)
+        return Code(module, Script(), travels=False)
+    binary = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    return Code(module, script.model_copy(update={"binary": binary}))
+
+
+def _installed(module: str) -> Script | None:
+    """A module of an installed package travels as that package's name and version."""
+    lines = [requirement(owner) for owner in owners([module])]
+    return Script(entry_point=f"-m {module}", requirements="\n".join([*lines, "clearq"])) if lines else None
+
+
+def _local(module: str, file: Path, same_host: bool) -> Script:
+    """A module of the user's own. Raises SpecError."""
+    parts = module.split(".")
+    depth = len(parts) - (file.name != "__init__.py")
+    root = file.parents[min(depth, len(file.parents) - 1)]
+    inside = file.relative_to(root)
+    if inside.with_suffix("").parts[: len(parts)] != tuple(parts):
+        raise SpecError(f"module {module!r} is imported from {file}, which has another name")
+    script = record(
+        root, str(inside), same_host=same_host, note=lambda sentence: log.warning("code of %s: %s", module, sentence)
+    )
+    if not script.repository and len(inside.parts) > 1:
+        raise SpecError(f"{root / parts[0]} is a package in no git repository: run 'git init' there and commit it")
+    if Path(script.entry_point) != (inside if script.repository else Path(file.name)):
+        raise SpecError(f"the git repository of {file} begins inside of the package {parts[0]!r}")
+    return script
