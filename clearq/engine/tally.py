@@ -7,7 +7,7 @@ new to one hash of bounded size: the sums outlive every worker.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -50,44 +50,60 @@ class Histogram:
 
 
 class Tally:
-    """Counts of one process. Bounded: as many series as functions, queues and outcomes that it has seen."""
+    """Counts of one process. Bounded: as many series as functions, queues and outcomes that it has seen.
+
+    The two verbs of each call are kept short: every function that runs pays for them.
+    """
 
     def __init__(self) -> None:
-        self._counts: dict[tuple[str, str, str, str], list[int]] = {}
+        self._ends: dict[tuple[str, str, str], list[float]] = {}
+        self._lags: dict[str, list[float]] = {}
 
-    def ended(self, function: str, queue: str, outcome: str, seconds: float) -> None:
+    def ended(self, outcome: str, queue: str, function: str, seconds: float) -> None:
         """An attempt has ended after so long."""
-        self._add(("end", outcome, queue, function), seconds)
+        key = (outcome, queue, function)
+        if key in self._ends:
+            counts = self._ends[key]
+        else:
+            counts = self._ends[key] = [0.0] * _WIDTH
+        counts[bisect_left(BOUNDS, seconds)] += 1
+        counts[-1] += seconds
 
     def began(self, queue: str, lag: float) -> None:
-        """An attempt has begun so long after it could have."""
-        self._add(("lag", "", queue, ""), lag)
-
-    def _add(self, key: tuple[str, str, str, str], seconds: float) -> None:
-        counts = self._counts.get(key)
-        if counts is None:
-            counts = self._counts[key] = [0] * _WIDTH
-        counts[bisect_left(BOUNDS, seconds)] += 1
-        counts[-1] += int(seconds * 1e6)
+        """An attempt has begun so many seconds after it could have."""
+        if queue in self._lags:
+            counts = self._lags[queue]
+        else:
+            counts = self._lags[queue] = [0.0] * _WIDTH
+        counts[bisect_left(BOUNDS, lag)] += 1
+        counts[-1] += lag
 
     def take(self) -> list[Row]:
-        """All counts since the last call, as JSON can carry them; they begin at zero again."""
-        taken, self._counts = self._counts, {}
-        return [[*key, counts] for key, counts in taken.items()]
+        """All counts since the last call; they begin at zero again."""
+        rows = [[*series, [*map(int, counts[:-1]), int(counts[-1] * 1e6)]] for series, counts in self._all()]
+        self._ends, self._lags = {}, {}
+        return rows
 
     def add(self, rows: Iterable[Row]) -> None:
         """Add what another process took."""
         for kind, outcome, queue, function, counts in rows:
-            own = self._counts.setdefault((kind, outcome, queue, function), [0] * _WIDTH)
-            for place, count in enumerate(counts):
+            if kind == "end":
+                own = self._ends.setdefault((outcome, queue, function), [0.0] * _WIDTH)
+            else:
+                own = self._lags.setdefault(queue, [0.0] * _WIDTH)
+            for place, count in enumerate(counts[:-1]):
                 own[place] += count
+            own[-1] += counts[-1] / 1e6
 
     def histograms(self) -> dict[Series, Histogram]:
         """What stands in it."""
-        return {
-            Series(*key): Histogram(counts[:-1], counts[-1] / 1e6)  # type: ignore[arg-type]
-            for key, counts in self._counts.items()
-        }
+        return {series: Histogram([int(count) for count in counts[:-1]], counts[-1]) for series, counts in self._all()}
+
+    def _all(self) -> Iterator[tuple[Series, list[float]]]:
+        for (outcome, queue, function), counts in self._ends.items():
+            yield Series("end", outcome, queue, function), counts
+        for queue, counts in self._lags.items():
+            yield Series("lag", "", queue, ""), counts
 
 
 class Batch(NamedTuple):

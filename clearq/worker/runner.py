@@ -204,7 +204,7 @@ class Runner:
         ran = boottime() - call.began
         self.ran += ran
         if end is not None:
-            self.tally.ended(call.given.fn, call.given.queue, end.how, ran)
+            self.tally.ended(end.how, call.given.queue, call.given.fn, ran)
             if end.how != "complete":
                 self._note(call, end)
         self.report(end)

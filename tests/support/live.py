@@ -145,7 +145,7 @@ class LiveSystem:
 
     async def _counts(self) -> None:
         tally = Tally()
-        tally.ended("resize", "default", "complete", 0.2)
+        tally.ended("complete", "default", "resize", 0.2)
         (batch,) = self.engine.tallies.batches(self.worker, tally.take())
         await self.engine.tallies.push(batch)
 
@@ -163,8 +163,6 @@ class LiveSystem:
         turn = await functions.turn(await self.engine.workers.register(info), [("mail", 1)], 1)
         assert len(turn.claims) == 1
 
-
-async def live_system(settings: Settings) -> LiveSystem:
     async def _blobs(self) -> None:
         """One in Redis that is used, and a file that the sweeper finds unused."""
         blobs, kept = self.engine.blobs, Blob(self.ids["created"], "artifact.b1")
@@ -172,6 +170,8 @@ async def live_system(settings: Settings) -> LiveSystem:
         await blobs.put(kept, b"weights")
         await blobs.look_soon([unused])
 
+
+async def live_system(settings: Settings) -> LiveSystem:
     """A filled namespace; the caller closes its engine."""
     system = LiveSystem(await Engine.connect(settings))
     await system.fill()

@@ -56,8 +56,8 @@ async def test_a_full_hash_takes_new_series_together(bench: Bench) -> None:
 
 async def test_what_python_counts_is_what_python_reads(bench: Bench) -> None:
     tally, tallies = Tally(), Tallies(bench.storage)
-    tally.ended("a function", "default", "retry", 0.001)
-    tally.ended("a function", "default", "retry", 5000.0)
+    tally.ended("retry", "default", "a function", 0.001)
+    tally.ended("retry", "default", "a function", 5000.0)
     tally.began("default", 0.3)
     rows = tally.take()
     assert tally.take() == []
