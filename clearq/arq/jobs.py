@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from clearq.arq import payload
 from clearq.arq.words import QUEUE, JobDef, JobResult, JobStatus, ResultNotFound
-from clearq.errors import FunctionFailed, PayloadError, StatusConflict, TaskNotFound
+from clearq.errors import ArtifactError, FunctionFailed, PayloadError, StatusConflict, TaskNotFound
+from clearq.functions.client import client_of
 
 if TYPE_CHECKING:
     from clearq.arq.redis import ClearqArqRedis
@@ -110,11 +111,13 @@ class Job:
     async def _arguments(self, function: str) -> tuple[dict[str, Any], tuple[Any, ...], dict[str, Any]]:
         if payload.serializer_of(self._redis.app.settings) == "pickle":
             return {}, (), {}  # bytes that a text connection cannot read
-        storage = (await self._redis.app.engine()).storage
+        client = await client_of(self._redis.app)
+        storage = client.engine.storage
         data = await storage.command("HGET", storage.keys("t", self.id), "args")
         try:
-            return payload.decode(function, data.encode()) if data else ({}, (), {})
-        except PayloadError:
+            whole = await client.payloads.open((data or "").encode(), f"arguments of {function}")
+            return payload.decode(function, whole) if whole else ({}, (), {})
+        except (PayloadError, ArtifactError):
             return {}, (), {}
 
     async def _result(self, found: dict[str, str]) -> JobResult:

@@ -12,6 +12,7 @@ from clearq.arq import payload
 from clearq.arq.jobs import Job
 from clearq.arq.words import EXPIRES, QUEUE, seconds
 from clearq.engine.functions import Call
+from clearq.functions.client import client_of
 
 
 class ClearqArqRedis:
@@ -52,11 +53,16 @@ class ClearqArqRedis:
         if _job_try:
             data["try"] = _job_try
         task_id = payload.task_id(job_id)
-        engine = await self.app.engine()
-        if _job_id and (await engine.functions.states([task_id]))[0].status:
+        client = await client_of(self.app)
+        if _job_id and (await client.functions.states([task_id]))[0].status:
             return None
         encoded = payload.encode(function, (data, *args), kwargs, self.app.settings)
-        word = await engine.functions.enqueue(Call(task_id, function, encoded, queue, delay=delay, due=due))
+        call = Call(task_id, function, encoded, queue, delay=delay, due=due)
+        if len(encoded) > client.inline:
+            [call] = await client.payloads.aside([call])
+        word = await client.functions.enqueue(call)
+        if word != "queued":
+            await client.payloads.unused(call.args)
         return Job(job_id, self, _queue_name=queue) if word == "queued" else None
 
     async def aclose(self, close_connection_pool: bool | None = None) -> None:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from clearq.functions.payloads import Payloads
 from clearq.functions.waits import Waits
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ class Client:
         self.functions = engine.functions
         self.loop = asyncio.get_running_loop()
         self.waits = Waits(engine)
+        self.payloads = Payloads(engine)
+        self.inline = self.payloads.inline  #: bytes of arguments that travel within a task
 
     async def close(self) -> None:
         """End the listener and close the connections."""

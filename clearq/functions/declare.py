@@ -13,7 +13,7 @@ from clearq.engine.functions import Call
 from clearq.errors import ConflictError, UsageError
 from clearq.functions.client import Client, Home, client_of, signing_key
 from clearq.functions.cron import CronRule, Missed
-from clearq.functions.fan import fan_out_ordered
+from clearq.functions.fan import enqueue_many, fan_out_ordered
 from clearq.functions.handle import Handle
 from clearq.functions.limits import LimitPlan, filled
 from clearq.functions.options import OptionFields, Options
@@ -65,10 +65,14 @@ class FunctionTask(Generic[P, R]):
         """Put a call into the queue.
 
         Calls of one turn of the event loop travel together. Raises PayloadError (wrong arguments, or such as cannot
-        travel), StorageUnavailable, TaskNotFound (a task to run after).
+        travel), StorageUnavailable, TaskNotFound (a task to run after), ArtifactError (large arguments could not be
+        stored).
         """
         call = self._call(args, kwargs)
         client = await client_of(self._home)
+        if len(call.args) > client.inline:
+            [handle] = await enqueue_many(self._home, [Request(self, call)])
+            return handle
         if self.given.gpus:
             return self.handle_of(call.id, await self.submit(client, call))
         return self.handle_of(call.id, await client.functions.enqueue(call))

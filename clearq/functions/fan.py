@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Iterator
-from itertools import islice
+from dataclasses import replace
+from itertools import groupby, islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from clearq.errors import UsageError
@@ -19,14 +20,30 @@ R = TypeVar("R")
 
 
 async def enqueue_many(home: Home, requests: Iterable[Request[R]]) -> list[Handle[R]]:
-    """Enqueue in order, one round trip for each thousand, each all or nothing.
+    """Enqueue in order, one round trip for each thousand, each all or nothing; one for each that needs GPUs.
 
     Raises what ``enqueue`` raises; what went before the thousand that failed is enqueued.
     """
     client = await client_of(home)
     listed = list(requests)
-    words = await client.functions.enqueue_many([request.call for request in listed])
+    large = [request.call for request in listed if len(request.call.args) > client.inline]
+    if large:
+        aside = {call.id: call for call in await client.payloads.aside(large)}
+        listed = [replace(request, call=aside.get(request.call.id, request.call)) for request in listed]
+    words: list[str] = []
+    for gpus, run in groupby(listed, key=_needs_gpus):
+        if gpus:
+            words += [await request.task.submit(client, request.call) for request in run]
+        else:
+            words += await client.functions.enqueue_many([request.call for request in run])
+    if large:
+        unused = [request.call.args for request, word in zip(listed, words, strict=True) if word != "queued"]
+        await client.payloads.unused(*unused)
     return [request.handle(word) for request, word in zip(listed, words, strict=True)]
+
+
+def _needs_gpus(request: Request[Any]) -> bool:
+    return request.task.given.gpus > 0
 
 
 async def fan_out(home: Home, requests: Iterable[Request[R]], concurrent: int = 1000) -> AsyncIterator[Handle[R]]:

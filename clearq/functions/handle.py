@@ -10,6 +10,7 @@ import orjson
 
 from clearq.errors import FunctionFailed, TaskNotFound, WaitTimeout
 from clearq.functions.client import Home, client_of, signing_key
+from clearq.functions.payloads import MARK
 from clearq.functions.references import ResultOf
 from clearq.functions.serialize import Codec, load_any
 
@@ -47,15 +48,15 @@ class Handle(Generic[R]):
         """What the function returned, waiting for it at most ``timeout`` seconds.
 
         Raises FunctionFailed (it failed or was stopped), WaitTimeout, TaskNotFound (never enqueued, or its result
-        has expired), PayloadError (the result cannot be decoded).
+        has expired), PayloadError (the result cannot be decoded, or a large one is lost), ArtifactError (the store
+        of large ones cannot be reached).
         """
         state = await self._ended(timeout)
         if state.status == "completed":
-            key = signing_key(self._home)
-            return cast(
-                "R",
-                self._codec.decode_result(state.result, key) if self._codec else load_any(state.result, key),
-            )
+            key, data = signing_key(self._home), state.result
+            if data.startswith(MARK):
+                data = await (await client_of(self._home)).payloads.open(data, f"result of task {self.id}")
+            return cast("R", self._codec.decode_result(data, key) if self._codec else load_any(data, key))
         raise self._failure(state)
 
     async def _ended(self, timeout: float | None) -> State:

@@ -8,6 +8,7 @@ from clearq.errors import PayloadError
 
 if TYPE_CHECKING:
     from clearq.engine.functions import Functions
+    from clearq.functions.payloads import Payloads
     from clearq.functions.serialize import Codec
 
 
@@ -27,6 +28,7 @@ def referenced(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[str]:
 
 async def resolve(
     functions: Functions,
+    payloads: Payloads,
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
     *,
@@ -35,7 +37,7 @@ async def resolve(
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Arguments with the results put in; with ``codec`` as annotated.
 
-    Raises PayloadError when one is not there (any more).
+    Raises PayloadError when one is not there (any more); ArtifactError, StorageError when it cannot be read now.
     """
     from clearq.functions.serialize import load_any
 
@@ -49,7 +51,7 @@ async def resolve(
                 f"An argument is the result of task {id}, which is {state.status or 'not known (any more)'}. "
                 "Raise its keep_result, or use after_rule='all'."
             )
-        results[id] = load_any(state.result, key)
+        results[id] = load_any(await payloads.open(state.result, f"result of task {id}"), key)
 
     def put(value: Any) -> Any:
         return results[value.id] if isinstance(value, ResultOf) else value

@@ -26,8 +26,6 @@ __all__ = ["Codec", "dump", "load", "load_any"]
 
 _PICKLE = b"\x00p1"
 _DIGEST = 32
-#: Bytes of arguments that travel with a task.
-ARGUMENTS_LIMIT = 1024 * 1024
 _EMPTY = b"[]"
 _NULL = b"null"
 
@@ -85,16 +83,8 @@ class Codec:
         elif not args and self.serializer == "json":
             return _EMPTY
         if self.serializer == "pickle":
-            return self._bounded(_sign((args, kwargs), key, f"arguments of {self.name}"))
-        return self._bounded(dump({"a": args, "k": kwargs} if kwargs else args, f"arguments of {self.name}"))
-
-    def _bounded(self, data: bytes) -> bytes:
-        if len(data) > ARGUMENTS_LIMIT:
-            raise PayloadError(
-                f"The arguments of {self.name} have {len(data):,} bytes, more than the {ARGUMENTS_LIMIT:,} that travel "
-                "with a task. Store them elsewhere (an artifact, a file, a table) and pass where they lie."
-            )
-        return data
+            return _sign((args, kwargs), key, f"arguments of {self.name}")
+        return dump({"a": args, "k": kwargs} if kwargs else args, f"arguments of {self.name}")
 
     def decode(self, data: bytes, key: bytes = b"") -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The reverse, with each argument as annotated. Raises PayloadError."""

@@ -18,8 +18,10 @@ from clearq.functions import references
 from clearq.functions.context import Context, current, enter
 from clearq.functions.middleware import around
 from clearq.functions.options import trace_of
+from clearq.functions.payloads import MARK
 from clearq.worker.calls import ASKED, GOING_ON, Call, Ending, Plan, lifetime
-from clearq.worker.outcomes import BadCall, TimedOut, ended_by
+from clearq.worker.outcomes import TimedOut, ended_by
+from clearq.worker.parcels import Parcels
 from clearq.worker.progress import Progress
 from clearq.worker.server_clock import ServerClock
 from clearq.worker.threads import Threads
@@ -27,9 +29,6 @@ from clearq.worker.unknown import Unknown
 from clearq.worker.warm import WarmProcesses
 
 log = logging.getLogger("clearq.worker")
-
-#: Bytes of a result that are stored.
-RESULT_LIMIT = 1024 * 1024
 
 #: Seconds that cancelled code gets to end before it is left behind.
 CANCEL_WITHIN = 5.0
@@ -69,12 +68,15 @@ class Runner:
         self._threads = Threads()
         self._processes = WarmProcesses(place.app, place.settings)
         self._progress = Progress(engine)
+        self._parcels = Parcels(engine)
+        self._inline = self._parcels.inline
         self._unknown = Unknown()
 
     async def close(self) -> None:
         """End what helps the calls."""
         self._processes.close()
         await self._progress.close()
+        await self._parcels.close()
 
     def start(self, given: Given) -> None:
         """Begin a call; its end is reported later, never from within this."""
@@ -114,9 +116,12 @@ class Runner:
     # ---- one call
 
     async def _live(self, call: Call) -> None:
-        given, plan = call.given, call.plan
+        given, plan, large = call.given, call.plan, False
         try:
-            args, kwargs = plan.decode(given.args)
+            if large := given.args[:3] == MARK:
+                args, kwargs = plan.decode(await self._parcels.arguments(given))
+            else:
+                args, kwargs = plan.decode(given.args)
             call.context = context = Context(
                 given.id,
                 given.fn,
@@ -135,11 +140,15 @@ class Runner:
             else:
                 payload = plan.encode(await self._guarded(call, args, kwargs))
                 keep = lifetime(call.options)
-            if len(payload) > RESULT_LIMIT:
-                raise BadCall(_too_large(len(payload)))
+            if len(payload) > self._inline:
+                large = True
+                self._end_timeout(call)
+                payload = await self._parcels.result(given, payload)
             end: End | None = End(given.id, given.fence, "complete", payload, "", keep)
         except BaseException as error:  # noqa: BLE001  # whatever it is, it is this task's, and its reason is kept
             end = self._failed(call, error)
+        if large:
+            self._parcels.settled(given, end)
         self._finish(call, end)
 
     async def _guarded(self, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -151,7 +160,7 @@ class Runner:
         if options.where != "process":
             self._begin_timeout(call)
         args, kwargs = await references.resolve(
-            self._engine.functions, args, kwargs, codec=plan.registered.codec, key=self._place.key
+            self._engine.functions, self._parcels, args, kwargs, codec=plan.registered.codec, key=self._place.key
         )
         kwargs = plan.registered.inject(kwargs, self._place.state)
         return await around(self._middlewares, partial(self._run, call, args, kwargs), context)()
@@ -179,6 +188,11 @@ class Runner:
             self._deadlines[call.given.id] = boottime() + timeout
             self.tell_deadline(self.deadline)
 
+    def _end_timeout(self, call: Call) -> None:
+        if call.timer is not None:
+            call.timer.cancel()
+            self._deadlines.pop(call.given.id, None)
+
     def _failed(self, call: Call, error: BaseException) -> End | None:
         given = call.given
         match call.ending:
@@ -194,9 +208,7 @@ class Runner:
         return ended_by(error, given, call.options)
 
     def _finish(self, call: Call, end: End | None) -> None:
-        if call.timer is not None:
-            call.timer.cancel()
-            self._deadlines.pop(call.given.id, None)
+        self._end_timeout(call)
         if self.calls.get(call.given.id) is not call:
             return  # it was left behind, and has ended after all
         del self.calls[call.given.id]
@@ -256,13 +268,6 @@ class Runner:
 
 def _release(given: Given) -> End:
     return End(given.id, given.fence, "release", b"", "handed back by a worker that was stopped")
-
-
-def _too_large(size: int) -> str:
-    return (
-        f"The result has {size:,} bytes, more than the {RESULT_LIMIT:,} that are stored with a task. "
-        "Store it elsewhere (an artifact, a file, a table) and return where it lies."
-    )
 
 
 def _call(work: Callable[[], Any]) -> Any:

@@ -104,10 +104,6 @@ async def second_time() -> int:
         raise ValueError("not yet")
     return current().attempt
 
-@app.task(name="large")
-async def large() -> str:
-    return "x" * 2_000_000
-
 @app.task(name="cancelled")
 async def cancelled() -> None:
     raise Cancel("not wanted")

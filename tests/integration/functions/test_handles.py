@@ -45,13 +45,13 @@ class Hand:
 
     async def work(self, count: int = 100, queue: str = "default") -> list[Given]:
         """Take, run and complete."""
-        engine = await self.app.engine()
+        client = await self.app.client()
         given, ends = await self.take(count, queue), []
         for one in given:
             entry = self.app.registry.get(one.fn)
             assert entry is not None
             args, kwargs = entry.decode(one.args)
-            args, kwargs = await references.resolve(engine.functions, args, kwargs, codec=entry.codec)
+            args, kwargs = await references.resolve(client.functions, client.payloads, args, kwargs, codec=entry.codec)
             value = entry.function(*args, **kwargs)
             value = await value if entry.is_async else value
             ends.append(End(one.id, one.fence, "complete", entry.encode_result(value)))

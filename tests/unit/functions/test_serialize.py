@@ -159,16 +159,6 @@ def test_bad_payloads_are_readable(data: bytes, message: str) -> None:
         Codec("f", f).decode(data)
 
 
-@pytest.mark.parametrize("serializer", ["json", "pickle"])
-def test_large_arguments_are_refused(serializer: Any) -> None:
-    def f(text: str) -> None: ...
-
-    codec = Codec("f", f, serializer)
-    assert codec.encode(("x" * 1_000_000,), {}, b"k")
-    with pytest.raises(PayloadError, match="more than the 1,048,576"):
-        codec.encode(("x" * 1_050_000,), {}, b"k")
-
-
 def test_what_cannot_travel_names_its_type() -> None:
     def f(value: Any) -> Any: ...
 

@@ -35,7 +35,7 @@ class FakeEngine:
     def __init__(self) -> None:
         self.asked: asyncio.Queue[Asked] = asyncio.Queue()
         self.functions = self.workers = self
-        self.storage = SimpleNamespace(settings=SimpleNamespace(heartbeat=5.0))
+        self.storage = SimpleNamespace(settings=SimpleNamespace(heartbeat=5.0, payload_inline_bytes=1024))
 
     async def turn(
         self, holder: str, queues: Sequence[tuple[str, int]], count: int, ends: Sequence[End], kinds: str
