@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -18,6 +18,9 @@ from clearq.models.queue import Pause, Place, Queue, slug
 from clearq.models.task import Task
 from clearq.storage import Storage
 
+#: Turns that a key of a fair queue may have for one of another key.
+MOST_WEIGHT = 1000
+
 
 class Queues:
     """Make, list, order, pause and clear queues. Every ``name`` may be a name or an id."""
@@ -25,12 +28,19 @@ class Queues:
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
 
-    async def create(self, name: str, *, tags: Sequence[str] = ()) -> Queue:
-        """Make a queue. Raises QueueExists when a queue has that name or id."""
+    async def create(
+        self, name: str, *, tags: Sequence[str] = (), fair: bool = False, weights: Mapping[str, int] | None = None
+    ) -> Queue:
+        """Make a queue. In a ``fair`` one the keys of its tasks take turns; a key with weight 3 gets three of them.
+
+        Raises QueueExists when a queue has that name or id, UsageError.
+        """
         if not name.strip():
             raise UsageError("A queue's name must not be empty.")
-        arguments = [name, slug(name), orjson.dumps(list(tags)).decode(), nonce()]
-        word, id = await self._storage.script("queue_create", "", *arguments)
+        if weights and not fair:
+            raise UsageError("Weights are for the keys of a fair queue: create it with fair=True.")
+        tag_list, marks = orjson.dumps(list(tags)).decode(), ["1" if fair else "", *_weights(weights)]
+        word, id = await self._storage.script("queue_create", "", name, slug(name), tag_list, nonce(), *marks)
         if word == "exists":
             raise QueueExists(f"Queue {name!r} exists already (id {id}).")
         return await self.get(id)
@@ -127,6 +137,36 @@ class Queues:
             raise QueueExists(f"Another queue is called {new!r} (id {answer[1]}).")
         return await self.get(answer[1])
 
+    async def set_fair(self, name: str, fair: bool | None = None, *, weights: Mapping[str, int] | None = None) -> Queue:
+        """Let the keys of a queue take turns, or no more; None leaves that and sets ``weights`` only (1 is the usual).
+
+        Weights hold for what is enqueued from now on. Raises QueueNotFound, QueueNotEmpty (it changes only while
+        nothing waits in it), UsageError.
+        """
+        id = await self.resolve(name)
+        wanted = "" if fair is None else "1" if fair else "0"
+        answer = await self._storage.script("queue_fair", "", id, wanted, *_weights(weights))
+        if answer[0] == "no_queue":
+            raise await self._missing(name)
+        if answer[0] == "not_empty":
+            raise QueueNotEmpty(
+                f"{answer[2]} tasks wait in queue {name!r} in the order it has now. Let them run, or clear it, before it"
+                " becomes " + ("fair." if fair else "ordinary.")
+            )
+        if answer[0] == "not_fair":
+            raise UsageError(f"Weights are for fair queues. Make it one first: clearq queue fair {name!r} --on")
+        return await self.get(id)
+
+    async def weights(self, name: str) -> dict[str, int]:
+        """The keys of a fair queue that have another weight than 1."""
+        key, weights, cursor = self._storage.keys("fair", await self.resolve(name)), {}, "0"
+        while True:
+            cursor, flat = await self._storage.command("HSCAN", key, cursor, "MATCH", "w:*", "COUNT", 1000)
+            pairs = flat.items() if isinstance(flat, dict) else zip(flat[::2], flat[1::2], strict=True)
+            weights.update({field[2:]: int(weight) for field, weight in pairs})
+            if str(cursor) == "0":
+                return dict(sorted(weights.items()))
+
     async def waiting(self, name: str, *, offset: int = 0, limit: int = 100) -> builtins.list[Task]:
         """The waiting tasks in the order in which they will be taken."""
         keys, id = self._storage.keys, await self.resolve(name)
@@ -219,9 +259,21 @@ def decode_queue(
         delayed=int(fields.get("delayed", "0")),
         held=max(0, int(fields.get("held", "0"))),
         running=int(fields.get("running", "0")),
+        fair="fair" in fields,
         workers=workers,
         oldest=oldest,
     )
+
+
+def _weights(weights: Mapping[str, int] | None) -> builtins.list[str]:
+    flat = []
+    for key, weight in (weights or {}).items():
+        if not 1 <= weight <= MOST_WEIGHT:
+            raise UsageError(
+                f"Weight {weight} of key {key!r} is out of range: it is a whole number of 1 to {MOST_WEIGHT}."
+            )
+        flat += [key, str(weight)]
+    return flat
 
 
 def _place(place: Place) -> tuple[str, str]:

@@ -32,6 +32,7 @@ class Queue(Frozen):
     delayed: int = 0
     held: int = 0  #: neither waiting nor delayed: they wait for a permit of a limit, or for other tasks to end
     running: int = 0
+    fair: bool = False  #: its keys take turns
     workers: int = 0  #: live workers that listen to it
     oldest: float | None = None  #: since when the task at the head could have run (seconds since the epoch)
 

@@ -42,6 +42,7 @@ PATTERNS = (
     KeyPattern(
         "limit.lane:<queue>:<key>", "zset", "functions with that limit key that stand in a lane, by order score"
     ),
+    KeyPattern("fair:<queue>", "hash", "of a fair queue: waiting tasks and last place by key, virtual times, weights"),
     KeyPattern("timers", "zset", "permits of rates, by the time (ms) they come back"),
     KeyPattern("waiters:<task>", "set", "clients that wait for the task's end; expires"),
     KeyPattern("workers", "zset", "workers by last heartbeat (ms)"),

@@ -69,8 +69,9 @@ def _constants() -> str:
 def load(name: str) -> Script:
     """The script of that name, complete. Raises FileNotFoundError for an unknown one (a mistake in clearq)."""
     folder = files("clearq.storage") / "lua"
-    body = (folder / f"{name}.lua").read_text("utf-8")
-    source = _INCLUDE.sub(lambda match: (folder / "lib" / f"{match[1]}.lua").read_text("utf-8"), body)
+    source = (folder / f"{name}.lua").read_text("utf-8")
+    while _INCLUDE.search(source):  # a library may include another
+        source = _INCLUDE.sub(lambda match: (folder / "lib" / f"{match[1]}.lua").read_text("utf-8"), source)
     # They are made anew at each run, so a script gets only those that it uses.
     used = [line for line in _constants().splitlines() if re.search(rf"\b{line.split()[1]}\b", source)]
     source = "\n".join([*used, source])

@@ -43,6 +43,7 @@ class LiveSystem:
         await self._workers()
         await self._waiting()
         await self._running()
+        await self._turns()
         await self._ended()
         await self._lost()
         await self._cron()
@@ -132,6 +133,12 @@ class LiveSystem:
         await self.engine.attempts.start(self.ids["lost"], fence, "supervisor.lost")
         await self.engine.workers.bury("supervisor.lost", "no heartbeat")
         await self.engine.workers.bury(self.silent, "no heartbeat")
+
+    async def _turns(self) -> None:
+        """A fair queue with two keys."""
+        await self.engine.queues.create("fair", fair=True, weights={"gold": 3})
+        calls = [Call(new_id(), "render", b"[]", "fair", extra={"fair": key}) for key in ("gold", "gold", "lead")]
+        await self.engine.functions.enqueue_many(calls)
 
     async def _cron(self) -> None:
         """Two functions, of which one waits for the other, and a rule whose slot has run."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from typing import Any
 
@@ -129,7 +130,7 @@ def misplaced(state: State) -> list[str]:
     known = {key[2:] for key in state if key.startswith("t:")}
     for place in [*lanes, *parked, *keepers, "delayed", "lost"]:
         found += [f"{place} holds {id}, which is no task" for id in state.get(place, {}) if id not in known]
-    return found + miscounted(state) + misled(state)
+    return found + miscounted(state) + misled(state) + misturned(state)
 
 
 def misled(state: State) -> list[str]:
@@ -149,6 +150,22 @@ def misled(state: State) -> list[str]:
             parked += len(state.get(f"waits:{name}", {}))
             if parked != int(queue.get("held", "0")):
                 found.append(f"{key} counts {queue.get('held')} held tasks, there are {parked}")
+    return found
+
+
+def misturned(state: State) -> list[str]:
+    """Breaks of the rules of fair queues: a key counts its tasks that wait, and is forgotten without any."""
+    found = []
+    for key, fields in state.items():
+        if not key.startswith("queue:") or "fair" not in fields:
+            continue
+        queue = key[6:]
+        lanes = [name for name in state if re.fullmatch(rf"(q|fn(\..+?)?):{queue}|limit\.held:{queue}:.*", name)]
+        wanted = Counter(state[f"t:{id}"]["fair"] for lane in lanes for id in state[lane])
+        book = {name[2:]: text for name, text in state.get(f"fair:{queue}", {}).items() if name.startswith("k:")}
+        counts = {name: int(text.split()[0]) for name, text in book.items()}
+        if {name: count for name, count in counts.items() if count} != dict(wanted):
+            found.append(f"keys of {queue} count {counts}, not {dict(wanted)}")
     return found
 
 

@@ -2,7 +2,7 @@
 -- KEYS[1] meta (hash)   ARGV: now, name, revision, the slot that is expected to stand in ms, the slot to run in ms
 --   (the expected one, or a later one when some are passed over; '' none), the slot after it in ms, id of the task
 --   (made of name and slot)
--- Touches cron (zset), cron:<name>, t:<id> (hashes), fn:<queue> / fn.<app>:<queue> (zset), unique:<key> (string),
+-- Touches cron (zset), cron:<name>, t:<id>, fair:<queue> (hashes), fn:<queue> / fn.<app>:<queue> (zset), unique:<key> (string),
 --   queues, queue:<queue> (hashes), idle:<lane> (zset), bell:<process> (list), events, events.fn (streams)
 -- RETURNS {'fired', next slot} | {'skipped', next slot} (no slot to run, or a task holds the rule's unique key)
 --   | {'early', now} (by the server's clock the slot has not come) | {'moved', slot} (another stands there: somebody
@@ -41,14 +41,19 @@ end
 call('ZADD', cron, following, name)
 call('HSET', key, 'last', slot)
 if call('EXISTS', task_key(id)) == 0 then
-  local queue = find_queue(rule.queue) or make_queue(now, rule.queue, rule.slug)
+  local queue = find_queue(rule.queue)
+  if not queue then
+    queue = make_queue(now, rule.queue, rule.slug)
+    if extra.fair then call('HSET', queue_key(queue), 'fair', '0') end
+  end
   call('HSET', task_key(id), 'fn', rule.fn, 'args', rule.args, 'queue', queue, 'enqueued', now, 'x', '1', 'cron', name,
     'slot', slot, unpack(given))
   if rule.priority then call('HSET', task_key(id), 'priority', rule.priority) end
   if unique then
     call('SET', unique, id, unpack(extra['unique.ms'] and { 'PX', extra['unique.ms'] } or {}))
   end
-  put_in_queue(id, { fn = rule.fn, app = extra.app, priority = rule.priority, limits = extra.limits }, queue, nil, nil, now)
+  local task = { fn = rule.fn, app = extra.app, priority = rule.priority, limits = extra.limits, fair = extra.fair }
+  put_in_queue(id, task, queue, nil, nil, now)
   emit_functions(now, 'queued', { [rule.fn] = 1 })
 end
 return { 'fired', following }

@@ -2,14 +2,16 @@
 -- KEYS[1] meta (hash)   ARGV: now, then for each task: id, queue name or id, its slug, function, arguments,
 --   priority ('' is 0), delay in ms ('' none), due in ms ('' none), count of further fields, then their names and
 --   values (app, unique, unique.mode (start done time), unique.ms, after (ids, space-separated), after.rule (all any
---   run), keep, options, limits.losses, limits (keys of limits, space-separated), and as the last one sizes
---   (name=permits or name=permits/period in ms, space-separated): what the app declares of those limits. It holds in
---   a queue that knows none, and is not stored with the task)
--- Touches t:<id>, permits:<queue> (hashes), limit.held:*, limit.lane:*, fn:<queue> / fn.<app>:<queue> / delayed (zset), unique:<key> (string), after:<id>,
+--   run), keep, options, limits.losses, limits (keys of limits, space-separated), fair (key of a fair queue; a queue
+--   that is made here is fair then), and as the last one sizes (name=permits or name=permits/period in ms,
+--   space-separated): what the app declares of those limits. It holds in a queue that knows none, and is not stored
+--   with the task)
+-- Touches t:<id>, permits:<queue>, fair:<queue> (hashes), limit.held:*, limit.lane:*, fn:<queue> / fn.<app>:<queue> / delayed (zset), unique:<key> (string), after:<id>,
 --   waits:<queue> (sets),
 --   idle:<lane> (zset), bell:<process> (list), queues, queue:<queue> (hashes), events.fn (stream)
 -- RETURNS one word a task: {'queued'} (also for the same task again) | {'duplicate'} and the id that holds the key
---   | {'exists'} (another task has that id) | {'no_parent', id} for the whole call, which then does nothing
+--   | {'exists'} (another task has that id) | {'no_parent', id} or
+--   {'not_fair', queue} (it takes no keys) for the whole call, which then does nothing
 -- @include base
 -- @include order
 -- @include queues
@@ -25,6 +27,7 @@ while i <= #ARGV do
       if not given[parent] and call('EXISTS', task_key(parent)) == 0 then return { 'no_parent', parent } end
     end
   end
+  if entry.fair and not takes_turns(entry.queue) then return { 'not_fair', entry.queue } end
   given[entry.id] = true
   tasks[#tasks + 1] = entry
   i = entry.at + 2 * entry.extra
@@ -66,7 +69,11 @@ for _, entry in ipairs(tasks) do
     else
       local queue = found[entry.queue]
       if not queue then
-        queue = find_queue(entry.queue) or make_queue(now, entry.queue, entry.slug)
+        queue = find_queue(entry.queue)
+        if not queue then
+          queue = make_queue(now, entry.queue, entry.slug)
+          if fair_names[entry.queue] then call('HSET', queue_key(queue), 'fair', '0') end
+        end
         found[entry.queue] = queue
       end
       if entry.sizes then declare_sizes(now, queue, entry.sizes, false) end
@@ -110,9 +117,12 @@ end
 
 -- One call takes the places of a queue, one puts the tasks into a lane: a call a task would cost more than its work.
 for queue, entries in pairs(arrivals) do
-  local place, lanes = next_places(queue, #entries), {}
+  local paused, base = unpack(call('HMGET', queue_key(queue), 'paused', 'fair'))
+  local book = base and open_fair(queue, base)
+  local place, lanes = book and 0 or next_places(queue, #entries), {}
   for _, entry in ipairs(entries) do
-    local score = int((1000 - tonumber(entry.priority ~= '' and entry.priority or '0')) * BAND + place)
+    local score = book and fair_score(book, entry.id, entry)
+      or int((1000 - tonumber(entry.priority ~= '' and entry.priority or '0')) * BAND + place)
     if entry.limits then
       admit(entry.id, entry, queue, score)
     else
@@ -127,10 +137,10 @@ for queue, entries in pairs(arrivals) do
     end
     place = place + STEP
   end
-  local open = call('HEXISTS', queue_key(queue), 'paused') == 0
+  if book then save_fair(book) end
   for lane, flat in pairs(lanes) do
     for i = 1, #flat, 1000 do call('ZADD', P .. lane, unpack(flat, i, math.min(i + 999, #flat))) end
-    if open then ring_lane(lane, math.min(#flat / 2, 100)) end
+    if not paused then ring_lane(lane, math.min(#flat / 2, 100)) end
   end
 end
 emit_functions(now, 'queued', counts)

@@ -45,7 +45,7 @@ else
   if how == 'up' then to = from - to elseif how == 'down' then to = from + to end
   to = math.max(0, math.min(to, others))
   if to == from then
-    target = score or tail_score(queue, tonumber(task.priority or '0'))
+    target = score or int(band_end(lanes, queue, 1000 - tonumber(task.priority or '0')))
   elseif to < from then
     local _, next_score = at_index(lanes, to)
     target = score_before(lanes, queue, next_score)

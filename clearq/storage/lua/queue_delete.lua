@@ -1,6 +1,7 @@
 -- Delete a queue that no task names any more.
 -- KEYS[1] meta (hash)   ARGV: now, name or id, request ('' none)
--- Touches queues (hash), queue:<queue> (hash), events (stream), series:queue:<queue> (stream), done:<request> (string)
+-- Touches queues, queue:<queue>, fair:<queue> (hashes), events (stream), series:queue:<queue> (stream),
+--   done:<request> (string)
 -- RETURNS {'deleted', id} (also for the same request again) | {'no_queue'} | {'not_empty', id, waiting, delayed, running}
 -- @include base
 -- @include queues
@@ -20,7 +21,7 @@ if waiting + delayed + running > 0 then
 end
 local now = clock(ARGV[1])
 call('HDEL', P .. 'queues', call('HGET', queue_key(id), 'name'))
-call('DEL', queue_key(id), P .. 'series:queue:' .. id, P .. 'permits:' .. id)
+call('DEL', queue_key(id), P .. 'series:queue:' .. id, P .. 'permits:' .. id, P .. 'fair:' .. id)
 for _, lane in ipairs(lanes) do call('DEL', P .. 'idle:' .. string.sub(lane, #P + 1)) end
 call('SREM', P .. 'todo', 'clear ' .. id)
 emit(now, 'queue.deleted', '', id)

@@ -2,7 +2,7 @@
 -- KEYS[1] meta (hash)   ARGV: now, holder, nonce, count, this claim's number, kinds of lanes (fn, fn.<app>), count of
 --   queues, queue id and turn of each (as in claim_many), then for each end: id, fence, how (complete retry fail
 --   stop release), payload (result or error), reason, pause in ms or lifetime of the result in ms ('' default)
--- Touches lanes, idle:<lane>, delayed, dead (zsets), t:<id>, own:<w>, queue:<queue>, worker:<w> (hashes), waiters:<id>
+-- Touches lanes, idle:<lane>, delayed, dead (zsets), t:<id>, own:<w>, queue:<queue>, fair:<queue>, worker:<w> (hashes), waiters:<id>
 --   (set), unique:<key> (string), bell:<process> (list), events.fn (stream)
 -- RETURNS {word, ids whose fence is stale, claims: {id, fence, fn, args, enqueued, failures, losses, options, since when
 --   it has been ready (only where later than enqueued)}..., with claims only: {queue and number of
@@ -27,7 +27,7 @@ local stale, ended, finished, running = {}, {}, {}, {}
 
 -- A lean task has no `x`: nothing of the long list is set on it, so nothing of it is read.
 local END_MORE = { 'app', 'keep', 'unique', 'unique.mode', 'waited', 'parent_of', 'priority', 'failures',
-  'limits', 'spent' }
+  'limits', 'spent', 'fair' }
 
 local function count_end(fn, how)
   local word = fn .. ' ' .. how
@@ -107,14 +107,15 @@ end
 
 -- What a claim answers for a task, whose fence was given just now; and what it holds of a unique key and of limits.
 local function answer(id, key, fence, lean)
-  local failures, losses, options, unique, mode, limits, ready = '0', '0', '', nil, nil, nil, nil
+  local failures, losses, options, unique, mode, limits, ready, turns = '0', '0', '', nil, nil, nil, nil, nil
   if lean[5] then
-    local more = call('HMGET', key, 'failures', 'losses', 'options', 'unique', 'unique.mode', 'limits', 'ready')
+    local more = call('HMGET', key, 'failures', 'losses', 'options', 'unique', 'unique.mode', 'limits', 'ready', 'fair', 'app')
     failures, losses, options = more[1] or '0', more[2] or '0', more[3] or ''
     unique, mode, limits, ready = more[4], more[5], more[6], more[7] or nil
+    if more[8] then turns = { fn = lean[1], fair = more[8], app = more[9] } end
   end
   claims[#claims + 1] = { id, fence, lean[1], lean[2] or '', lean[3], failures, losses, options, ready }
-  return unique, mode, limits
+  return unique, mode, limits, turns
 end
 
 local function read_claim(key)
@@ -130,7 +131,8 @@ local function claim(id, queue, score, held)
   held[#held + 1] = id
   held[#held + 1] = fence .. ' ' .. score
   running[queue] = (running[queue] or 0) + 1
-  local unique, mode, limits = answer(id, key, fence, lean)
+  local unique, mode, limits, turns = answer(id, key, fence, lean)
+  if turns then took_turn(queue, turns, score) end
   if limits then claim_permits(id, { limits = limits }, queue, now, fence) end
   if mode == 'start' then free_unique(id, unique, mode) end
 end
@@ -200,6 +202,7 @@ elseif number > tonumber(last or '0') then
   if count > 0 then
     call('HSET', worker, 'claim', ARGV[5], 'claim_nonce', nonce)
     claim_next(held)
+    save_turns()
     for i = 1, #held, 1000 do call('HSET', own, unpack(held, i, math.min(i + 999, #held))) end
   end
   word = #claims > 0 and 'claimed' or 'empty'

@@ -84,6 +84,9 @@ async def test_no_script_leaves_its_slot(
     await bench.call("queue_limit", NOW, "default", "k", 1, "")
     for id in ("l1", "l2"):
         await bench.call("enqueue_many", NOW, id, "default", "default", "f", "[]", "", "", "", 1, "limits", "k:1")
+    await bench.call("queue_create", NOW, "turns", "turns", "[]", "", "1")
+    await bench.call("queue_fair", NOW, "turns", "", "key", 3)
+    await bench.call("enqueue_many", NOW, "fair", "turns", "turns", "f", "[]", "", "", "", 1, "fair", "key")
     await bench.call("wait_many", "client", "bulk")
     await bench.call("cron_set", NOW, "rule", "r", NOW, NOW, "fn", "f", "args", "", "queue", "q4", "slug", "q4")
     await bench.call("cron_fire", NOW, "rule", "r", NOW, NOW, LATER, "slot")

@@ -127,3 +127,18 @@ async def test_an_idle_worker_is_rung_once_for_each(bench: Bench) -> None:
     assert sorted(key for key in state if key.startswith("bell:")) == ["bell:w2", "bell:w3"]
     assert state["idle:fn:default"] == {"w1": NOW}
     assert GONE is not None
+
+
+async def test_a_key_needs_a_fair_queue_or_makes_one(bench: Bench) -> None:
+    await bench.call("enqueue_many", NOW, *one("ordinary"))
+    await bench.refuse("enqueue_many", LATER, *one("first", "new"), *one(fair="k"), answer=["not_fair", "default"])
+    assert (
+        await bench.call("enqueue_many", NOW, *one("first", "new"), *one("second", "new", fair="k")) == ["queued"] * 2
+    )
+    state = await bench.state()
+    assert state["queue:new"]["fair"] == "0"
+    assert (state["t:first"]["fair"], state["t:second"]["fair"]) == ("", "k")
+    # The same again, and without a key, is no mistake.
+    assert (
+        await bench.call("enqueue_many", NOW, *one("second", "new", fair="k"), *one("third", "new")) == ["queued"] * 2
+    )

@@ -8,6 +8,7 @@ local function begin_attempt(now, id, task, w, nonce, score)
   call('HDEL', task_key(id), 'exit_code', 'ended', 'stop', 'log.seq', 'metrics.seq', 'progress', 'progress.text')
   set_status(id, task, now, 'in_progress', '', '')
   if task.queue and task.queue ~= '' then call('HINCRBY', queue_key(task.queue), 'running', 1) end
+  if task.fair and task.queue then fair_picked(task, score) end
   if task.limits then claim_permits(id, task, task.queue, now, fence) end
   emit(now, 'task.claimed', id, task.queue, label, 'in_progress')
   return fence

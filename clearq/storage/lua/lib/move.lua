@@ -77,13 +77,24 @@ local function front_score(lanes, queue)
   return int(front)
 end
 
+-- Behind the last of a band. A fair queue has no next place, for later tasks of other keys may come before it.
+local function band_end(lanes, queue, band, room)
+  if call('HEXISTS', queue_key(queue), 'fair') == 0 then return band * BAND + next_place(queue) end
+  local last = band * BAND
+  for _, lane in ipairs(lanes) do
+    local tail = call('ZREVRANGEBYSCORE', lane, '(' .. int((band + 1) * BAND), int(last), 'WITHSCORES', 'LIMIT', 0, 1)
+    if tail[2] then last = math.max(last, tonumber(tail[2])) end
+  end
+  return math.min(last + STEP * (1 + (room or 0)), band * BAND + LAST_PLACE)
+end
+
 local function back_score(lanes, queue, priority)
   local band = 1000 - priority
   for _, lane in ipairs(lanes) do
     local tail = call('ZRANGE', lane, -1, -1, 'WITHSCORES')
     if tail[2] then band = math.max(band, band_of(tonumber(tail[2]))) end
   end
-  return int(band * BAND + next_place(queue))
+  return int(band_end(lanes, queue, band))
 end
 
 -- The free range next to a gap: from the task below (or the band's start) to the task above (or the band's next
@@ -94,10 +105,10 @@ local function edge_below(band, entry, gap, room)
   return band * BAND
 end
 
-local function edge_above(band, entry, queue)
+local function edge_above(lanes, band, entry, queue, room)
   if entry and band_of(entry[1]) == band then return entry[1] end
   if band < 0 then return 0 end
-  return band * BAND + next_place(queue)
+  return band_end(lanes, queue, band, room)
 end
 
 -- Spread the tasks around a gap evenly, in a window that doubles, never over the band's edge.
@@ -116,7 +127,7 @@ local function spread(lanes, queue, band, gap)
     end
     -- Nothing lies below the front: there it takes as much room as the window needs.
     local low = edge_below(band, below[width + 1], gap, #window)
-    local high = edge_above(band, above[width + 1], queue)
+    local high = edge_above(lanes, band, above[width + 1], queue, #window)
     local step = math.floor((high - low) / (#window + 1))
     if step >= 4 then
       for i, entry in ipairs(window) do
@@ -147,14 +158,14 @@ end
 local function score_after(lanes, queue, anchor)
   local band = band_of(anchor)
   local above = neighbours(lanes, anchor, 1, true)[1]
-  if band >= 0 and not (above and band_of(above[1]) == band) then return int(band * BAND + next_place(queue)) end
-  local high = edge_above(band, above, queue)
+  if band >= 0 and not (above and band_of(above[1]) == band) then return int(band_end(lanes, queue, band)) end
+  local high = edge_above(lanes, band, above, queue)
   if high - anchor < 2 then
     local id = nil
     for _, lane in ipairs(lanes) do id = id or call('ZRANGEBYSCORE', lane, int(anchor), int(anchor))[1] end
     spread(lanes, queue, band, anchor)
     anchor = score_of(lanes, id)
-    high = edge_above(band, neighbours(lanes, anchor, 1, true)[1], queue)
+    high = edge_above(lanes, band, neighbours(lanes, anchor, 1, true)[1], queue)
   end
   return int(anchor + math.floor((high - anchor) / 2))
 end

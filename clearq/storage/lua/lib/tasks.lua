@@ -1,4 +1,5 @@
 -- What happens to a task's hash, whichever script does it.
+-- @include fair
 
 local function read_task(id)
   local flat = call('HGETALL', task_key(id))
@@ -13,7 +14,7 @@ end
 local STATE = { 'status', 'stage', 'queue', 'priority', 'fence', 'holder', 'host_id', 'gpus_held', 'fn', 'app',
   'failures', 'losses', 'limits.retries', 'limits.retry_delay', 'limits.retry_delay_max', 'limits.losses',
   'limits.lost_timeout', 'worker', 'manual', 'stop', 'score', 'due', 'request', 'rev', 'claims', 'enqueued',
-  'name', 'unique', 'unique.mode', 'keep', 'parent_of', 'waits', 'after.rule', 'limits', 'held', 'kept', 'spent' }
+  'name', 'unique', 'unique.mode', 'keep', 'parent_of', 'waits', 'after.rule', 'limits', 'held', 'kept', 'spent', 'fair' }
 
 local function read_state(id)
   local values = call('HMGET', task_key(id), unpack(STATE))
@@ -51,8 +52,9 @@ local function set_status(id, task, now, status, reason, message)
   touch(id, task, now)
 end
 
--- Put a queued task within reach of workers, or where it waits for its permits.
+-- Put a queued task within reach of workers, or where it waits for its permits: at the place it had, or a new one.
 local function enter_lane(id, task, queue, score)
+  score = score_in(id, task, queue, score)
   if task.limits then return admit(id, task, queue, score) end
   local lane = lane_of(queue, task.fn, task.app)
   call('ZADD', P .. lane, score, id)
@@ -75,7 +77,7 @@ local function put_in_queue(id, task, queue, score, due, now)
     if not first[2] or tonumber(due) < tonumber(first[2]) then ring_lane('timer', 1) end
     return
   end
-  enter_lane(id, task, queue, score or tail_score(queue, tonumber(task.priority or '0')))
+  enter_lane(id, task, queue, score)
 end
 
 -- It waits for its parents; `waits:<queue>` lists those of a queue.
@@ -95,10 +97,14 @@ end
 local function take_from_queue(id, task)
   local queue = task.queue
   if call('ZREM', P .. lane_of(queue, task.fn, task.app), id) == 1 then
+    if task.fair then fair_dropped(task, queue) end
     if task.limits then leave_lane(id, task, queue) end
     return
   end
-  if task.held then return leave_held(id, task, queue) end
+  if task.held then
+    if task.fair then fair_dropped(task, queue) end
+    return leave_held(id, task, queue)
+  end
   if call('ZREM', P .. 'delayed', id) == 1 then call('HINCRBY', queue_key(queue), 'delayed', -1) end
   if task.waits then wait_no_more(id, queue) end
   call('HDEL', task_key(id), 'due', 'score')

@@ -9,7 +9,7 @@ local function promote(now)
         call('HINCRBY', queue_key(task.queue), 'delayed', -1)
         call('HDEL', task_key(id), 'due', 'score')
         ready_since(id, task, task.due or now)
-        enter_lane(id, task, task.queue, task.score or tail_score(task.queue, tonumber(task.priority or '0')))
+        enter_lane(id, task, task.queue, task.score)
       end
     end
   end
