@@ -172,7 +172,7 @@ def misturned(state: State) -> list[str]:
 def permits(state: State) -> dict[str, dict[str, int]]:
     """Permits that must be taken, by queue and key: by tasks in lanes and running, kept ones, those of a timer."""
     counts: dict[str, Counter[str]] = {}
-    lanes = {id for key in state if key.startswith(("fn:", "fn.")) for id in state[key]}
+    lanes = {id for key in state if key.startswith(("q:", "fn:", "fn.")) for id in state[key]}
     for key, task in state.items():
         if not key.startswith("t:") or "limits" not in task:
             continue
