@@ -30,6 +30,7 @@ GROUPS: tuple[tuple[str, tuple[Noun, ...]], ...] = (
         (
             Noun("task", "task", "list, read, stop, clone, enqueue and edit tasks"),
             Noun("queue", "queue", "list, make, re-order, pause and clear queues"),
+            Noun("cron", "cron", "list, run and remove rules that run functions at certain times"),
         ),
     ),
     (
