@@ -15,6 +15,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 from clearq.agent.daemon import Agent
@@ -27,7 +28,8 @@ from clearq.agent.watch import persist, wait_gone
 from clearq.engine import Engine
 from clearq.engine.endpoint import Address, listen, serving
 from clearq.engine.prometheus import render
-from clearq.periodic import Duties
+from clearq.periodic import Duties, Duty
+from clearq.sdk import by_hand
 from clearq.settings import Settings
 from clearq.storage import embedded
 from clearq.telemetry import configure_logging
@@ -109,6 +111,7 @@ async def run_services(settings: Settings) -> None:
     try:
         for duty in engine.duties():
             duties.start(duty)
+        duties.start(Duty("runs by hand", by_hand.INTERVAL, partial(by_hand.end_dead_runs, engine)))
         await stop.wait()
     finally:
         ending.cancel()

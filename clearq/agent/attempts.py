@@ -6,8 +6,8 @@ import os
 import secrets
 
 from clearq.agent.gpus import Gpu, visible
-from clearq.agent.host import HostIdentity
 from clearq.agent.own_app import OwnApp
+from clearq.executors.host import HostIdentity
 from clearq.models import AttemptFile, Claim
 from clearq.settings import Settings
 

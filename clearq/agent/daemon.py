@@ -11,6 +11,7 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import psutil
 
@@ -19,7 +20,6 @@ from clearq.agent.drain import Drain
 from clearq.agent.gpu_locks import GpuLocks, is_locked
 from clearq.agent.gpus import Gpu
 from clearq.agent.home import Home
-from clearq.agent.host import HostIdentity
 from clearq.agent.keeper import Keeper, Watched
 from clearq.agent.machine import MachineMeter
 from clearq.agent.membership import Membership
@@ -28,9 +28,11 @@ from clearq.agent.own_app import OwnApp, executors
 from clearq.agent.watch import RETRY_FIRST, RETRY_MOST
 from clearq.engine import Engine, QueueView, Snapshot
 from clearq.errors import Stale, StorageError
+from clearq.executors.host import HostIdentity
 from clearq.models import Claim, Task
 from clearq.periodic import Duties, Duty, end_tasks
 from clearq.policies import Card, Host, Lineup, Memo, Plan, Start, Waiting, decide
+from clearq.sdk import by_hand
 from clearq.settings import Settings
 
 log = logging.getLogger("clearq.agent")
@@ -89,6 +91,7 @@ class Agent:
             for duty in [
                 Duty("heartbeat", self.settings.heartbeat, self._beat),
                 Duty("adoption", self.settings.heartbeat, self._adopt),
+                Duty("runs by hand", by_hand.INTERVAL, partial(by_hand.end_dead_runs, self.engine)),
                 *self.engine.duties(),
             ]:
                 duties.start(duty)

@@ -13,13 +13,13 @@ from clearq.agent.echo import Echo
 from clearq.agent.folders import AttemptFolder
 from clearq.agent.gpu_locks import GpuLocks
 from clearq.agent.gpus import Gpu, Nvml, choose
-from clearq.agent.host import this_host
 from clearq.agent.membership import Membership
 from clearq.agent.options import GpuChoice
 from clearq.agent.registry import AgentFile, Registry
 from clearq.agent.supervision import STALE, Supervision, run
 from clearq.engine import Engine
 from clearq.errors import ConflictError, StatusConflict
+from clearq.executors.host import this_host
 from clearq.executors.kinds import EXECUTORS
 from clearq.models import Claim, Outcome, WorkerInfo
 from clearq.periodic import Duties, Duty

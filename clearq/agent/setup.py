@@ -10,7 +10,6 @@ from clearq.agent.daemon import Agent
 from clearq.agent.drain import Drain
 from clearq.agent.gpus import Nvml, choose
 from clearq.agent.home import Home
-from clearq.agent.host import this_host
 from clearq.agent.keeper import Keeper
 from clearq.agent.labels import labels
 from clearq.agent.machine import MachineMeter
@@ -20,6 +19,7 @@ from clearq.agent.own_app import executors, find_app
 from clearq.agent.registry import AgentFile, Registry
 from clearq.engine import Engine
 from clearq.errors import QueueExists, QueueNotFound
+from clearq.executors.host import this_host
 from clearq.models import Lane, WorkerInfo
 from clearq.settings import Settings
 

@@ -16,8 +16,8 @@ from pathlib import Path
 
 from clearq.agent import supervision
 from clearq.agent.folders import AttemptFolder
-from clearq.agent.host import this_host
 from clearq.agent.nursery import serve
+from clearq.executors.host import this_host
 from clearq.telemetry import configure_logging
 
 log = logging.getLogger("clearq.supervisor")

@@ -46,8 +46,10 @@ class Context:
         """The engine, connected (and the embedded server started) at the first call."""
         if self._engine is None:
             from clearq.engine import Engine
+            from clearq.sdk.by_hand import end_dead_runs
 
             self._engine = await Engine.connect(self.settings)
+            await end_dead_runs(self._engine)
         return self._engine
 
     async def close(self) -> None:

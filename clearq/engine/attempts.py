@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import random
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from clearq.engine import codec
 from clearq.engine.answers import conflict, stale
 from clearq.engine.ids import nonce
-from clearq.models.attempt import Claim
+from clearq.models.attempt import BY_HAND, Claim
 from clearq.models.status import Stage, Status
 from clearq.models.task import Task, TaskSpec
 from clearq.storage import Storage
 
 Next = Literal["queued", "failed", "stopped"]
+
+
+@dataclass(frozen=True)
+class RunByHand:
+    """A run that was started by hand and has not ended, and what proves that its process is gone."""
+
+    task_id: str
+    fence: str
+    boot_id: str
+    process: str  #: as it was given to :meth:`Attempts.begin`
 
 
 class Attempts:
@@ -118,13 +129,15 @@ class Attempts:
         label: str = "",
         host_id: str = "",
         boot_id: str = "",
+        process: str = "",
         request: str | None = None,
     ) -> Claim:
         """A run by hand: the task is made (or an ended one begun anew) as ``in_progress``, its own holder.
 
-        ``request`` makes a repeat harmless. Raises StatusConflict when the task waits or runs.
+        ``process`` names its process among all that this boot of the host has seen. ``request`` makes a repeat
+        harmless. Raises StatusConflict when the task waits or runs.
         """
-        fields = codec.encode_spec(spec)
+        fields = codec.encode_spec(spec) | ({"process": process} if process else {})
         flat = [text for pair in fields.items() for text in pair]
         answer = await self._storage.script(
             "begin", "", id, holder_id, request or nonce(), label, host_id, boot_id, *flat
@@ -143,13 +156,29 @@ class Attempts:
         held: dict[str, str] = await self._storage.command("HGETALL", self._storage.keys("gpus", host_id))
         return held
 
-    async def lost_on(self, host_id: str) -> list[Task]:
-        """Attempts of a host whose holder is silent (stage ``lost``)."""
+    async def by_hand(self, host_id: str) -> list[RunByHand]:
+        """The runs by hand of a host that have not ended, silent ones included."""
         keys = self._storage.keys
-        ids = await self._storage.command("ZRANGE", keys("lost"), 0, -1)
-        hashes = await self._storage.commands([("HGETALL", keys("t", id)) for id in ids])
-        tasks = [codec.decode_task(id, fields) for id, fields in zip(ids, hashes, strict=True) if fields]
-        return [task for task in tasks if task.host_id == host_id and task.stage == Stage.LOST]
+        ids = list(await self._storage.command("ZRANGE", keys("lost"), 0, -1))
+        for holder in await self._hands():
+            ids += await self._storage.command("HKEYS", keys("own", holder))
+        names = ("status", "manual", "host_id", "fence", "boot_id", "process")
+        rows = await self._storage.commands([("HMGET", keys("t", id), *names) for id in ids])
+        return [
+            RunByHand(id, fence, boot_id or "", process or "")
+            for id, (status, manual, host, fence, boot_id, process) in zip(ids, rows, strict=True)
+            if status == Status.IN_PROGRESS and manual and host == host_id and fence
+        ]
+
+    async def _hands(self) -> list[str]:
+        """Holders that are runs by hand. Few of many: the server looks for them."""
+        cursor, found = "0", set[str]()
+        while True:
+            arguments = (self._storage.keys("beats"), cursor, "MATCH", f"{BY_HAND}:*", "COUNT", 1000)
+            cursor, holders = await self._storage.command("HSCAN", *arguments)
+            found.update(holders)
+            if str(cursor) == "0":
+                return sorted(found)
 
     async def _finish(
         self, task_id: str, fence: str, status: str, reason: str, message: str, exit_code: int | None, payload: bytes

@@ -5,6 +5,9 @@ from __future__ import annotations
 from clearq.models.base import Frozen
 from clearq.models.task import Task
 
+#: What the id of a holder that is a run by hand begins with.
+BY_HAND = "manual"
+
 
 class Claim(Frozen):
     """A worker's fenced right to one attempt of a task."""

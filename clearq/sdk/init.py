@@ -14,10 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clearq.errors import StatusConflict
+from clearq.executors.host import this_host
 from clearq.models import Parameter, TaskSpec, TaskType
+from clearq.models.attempt import BY_HAND
 from clearq.models.ids import new_id, nonce
 from clearq.sdk import argparse_hook
 from clearq.sdk.attempt import Attempt, attempt_file
+from clearq.sdk.by_hand import end_dead_runs, this_process
 from clearq.sdk.channels import Lease
 from clearq.sdk.code import CodeCapture, main_script
 from clearq.sdk.connection import connection
@@ -30,6 +33,7 @@ from clearq.sdk.session import Sessions, alive
 
 if TYPE_CHECKING:
     from clearq.engine import Engine
+    from clearq.models import Claim
     from clearq.sdk.outbox import Opening
 
 log = logging.getLogger("clearq.sdk")
@@ -137,7 +141,7 @@ def _by_hand(options: InitOptions) -> Run:
     spec = TaskSpec(name=options.name, project=options.project, type=options.type, tags=options.tags)
     run = Run("manual", reused or new_id(), spec, to)
     run.keep_session = lambda: sessions.remember(record, run.id, kept=True)
-    holder_id = f"manual:{socket.gethostname()}:{os.getpid()}.{nonce()}"
+    holder_id = f"{BY_HAND}:{socket.gethostname()}:{os.getpid()}.{nonce()}"
     run.holder = Holder(
         to,
         holder_id,
@@ -169,21 +173,35 @@ def _reused(options: InitOptions, sessions: Sessions, record: Path) -> str | Non
 def _manual_opening(run: Run, holder_id: str, reused: bool) -> Opening:
     """Register the run; begin with a new task when the one to be used again is needed elsewhere."""
     request = nonce()
-    label = holder_id.rpartition(".")[0]
+    label, process = holder_id.rpartition(".")[0], this_process()
+
+    async def begin(engine: Engine) -> Claim:
+        host = this_host()
+        return await engine.attempts.begin(
+            run.spec,
+            id=run.id,
+            holder_id=holder_id,
+            label=label,
+            host_id=host.host_id,
+            boot_id=host.boot_id,
+            process=process,
+            request=request,
+        )
 
     async def open_run(engine: Engine) -> Lease:
         try:
-            claim = await engine.attempts.begin(run.spec, id=run.id, holder_id=holder_id, label=label, request=request)
+            claim = await begin(engine)
         except StatusConflict:
             if not reused:
                 raise
             before = run.id
             run.rename(new_id())
             log.warning("clearq: task %s is in use elsewhere; this run is task %s", before, run.id)
-            claim = await engine.attempts.begin(run.spec, id=run.id, holder_id=holder_id, label=label, request=request)
+            claim = await begin(engine)
         lease = Lease(claim.task.id, claim.fence, scalars_from=1, console_from=1)
         if run.holder is not None:
             run.holder.start(lease)
+        await end_dead_runs(engine)
         return lease
 
     return open_run

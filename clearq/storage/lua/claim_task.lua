@@ -41,7 +41,7 @@ if queue ~= '' then
   call('ZREM', P .. lane_of(queue, task.fn, task.app), id)
 else
   -- A new round, as enqueue begins one.
-  call('HDEL', task_key(id), 'queue', 'enqueued', 'failures', 'losses', 'manual')
+  call('HDEL', task_key(id), 'queue', 'enqueued', 'failures', 'losses', 'manual', 'process')
   call('ZREM', P .. 'dead', id)
   task.queue = nil
 end

@@ -1,6 +1,6 @@
 -- What a task produced, and how it is forgotten.
 local RUN_FIELDS = { 'stage', 'queue', 'enqueued', 'due', 'score', 'started', 'ended', 'failures', 'losses', 'worker',
-  'holder', 'host_id', 'boot_id', 'gpus_held', 'exit_code', 'last_iteration', 'progress', 'progress.text', 'manual',
+  'holder', 'host_id', 'boot_id', 'gpus_held', 'exit_code', 'last_iteration', 'progress', 'progress.text', 'manual', 'process',
   'stop', 'request', 'log.seq', 'log.url', 'metrics.seq', 'result', 'error' }
 
 local function forget_outputs(id)
