@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
 from collections.abc import Callable, Sequence
 
 from clearq.engine import Engine
@@ -12,6 +11,7 @@ from clearq.engine.workers import lane_name
 from clearq.errors import ClearqError
 from clearq.models import Lane
 from clearq.worker.brood import Child
+from clearq.worker.page import Load
 
 log = logging.getLogger("clearq.worker")
 
@@ -20,21 +20,25 @@ LOOK = 0.05
 
 
 async def until_idle(engine: Engine, lanes: Sequence[Lane], children: Callable[[], Sequence[Child]]) -> None:
-    """Until the children have nothing to do and nothing waits in their lanes, is delayed or held in their queues."""
-    seen: dict[int, int] = {}
+    """Until the children have nothing to do and nothing waits in their lanes, is delayed or held in their queues.
+
+    A page tells of the past: what was claimed meanwhile is on it later, and may have put new tasks into the lanes.
+    So the lanes must be found empty twice, and in between every child has ended nothing and come back from two claims
+    with nothing (the first of them may have left before an end that was not reported yet).
+    """
+    quiet: dict[int, Load] = {}
     while True:
         await asyncio.sleep(LOOK)
         living = [child for child in children() if not child.ended.is_set()]
         loads = {child.process.pid: child.page.load for child in living}
-        idle = all(
-            load.running == load.ready == 0 and load.empty > seen.get(pid, math.inf) for pid, load in loads.items()
-        )
-        for pid, load in loads.items():
-            seen.setdefault(pid, load.empty)
+        if not loads or any(load.running or load.ready for load in loads.values()) or await _waiting(engine, lanes):
+            quiet = {}
+        elif {pid: load.done for pid, load in loads.items()} != {pid: load.done for pid, load in quiet.items()}:
+            quiet = loads
+        elif all(load.empty >= quiet[pid].empty + 2 for pid, load in loads.items()):
+            return
         for child in living:
             child.say("look", work=True)
-        if idle and loads and not await _waiting(engine, lanes):
-            return
 
 
 async def _waiting(engine: Engine, lanes: Sequence[Lane]) -> int:
