@@ -8,14 +8,15 @@ from typing import Self
 
 
 class CuttingProxy:
-    """Forwards to a server. ``cut_replies`` of the next replies are swallowed and their connections closed: the
-    command was carried out, its sender never learns.
+    """Forwards to a server. ``cut_replies`` of the next replies are swallowed, but for ``share`` of each that still
+    arrives, and their connections closed: the command was carried out, its sender never learns.
     """
 
     def __init__(self, host: str, port: int) -> None:
         self._target = (host, port)
         self._open: set[asyncio.StreamWriter] = set()
         self.cut_replies = 0
+        self.share = 0.0
         self.cuts = 0
         self.port = 0
 
@@ -50,6 +51,8 @@ class CuttingProxy:
             if replies and self.cut_replies > 0:
                 self.cut_replies -= 1
                 self.cuts += 1
+                target.write(data[: int(len(data) * self.share)])
+                await target.drain()
                 raise ConnectionError("cut")
             target.write(data)
             await target.drain()
