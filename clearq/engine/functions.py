@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal, NamedTuple
 
+from clearq.engine import codec
 from clearq.engine.answers import missing_task
 from clearq.engine.ids import nonce
 from clearq.errors import UsageError
 from clearq.models.queue import slug
+from clearq.models.task import TaskSpec
 from clearq.storage import Storage
 
 #: Tasks a script takes at once: about 7 ms of the server's time.
@@ -186,6 +188,27 @@ class Functions:
             words += [word.decode() for word in answer]
         return words
 
+    async def submit(self, call: Call, spec: TaskSpec, fields: Mapping[str, str]) -> str:
+        """Enqueue one as a task for agents, as ``spec`` describes it; with ``fields`` as in ``Call.extra``.
+
+        Answers as :meth:`enqueue` does. Raises TaskNotFound when a task to run after does not exist.
+        """
+        described = {**codec.encode_spec(spec), **fields}
+        answer = await self._storage.script(
+            "enqueue",
+            *("", call.id, call.queue, call.priority),
+            "" if call.delay is None else max(0, int(call.delay * 1000)),
+            "" if call.due is None else int(call.due * 1000),
+            *(nonce(), "nc", slug(call.queue), fields.get("unique", ""), fields.get("unique.ms", "")),
+            *(text for pair in described.items() for text in pair),
+        )
+        match answer[0]:
+            case "no_parent":
+                raise missing_task(answer[1])
+            case "duplicate":
+                return f"duplicate {answer[1]}"
+        return str(answer[0])
+
     async def turn(
         self,
         holder: str,
@@ -214,11 +237,12 @@ class Functions:
         keys = self._storage.keys
         flat = await self._storage.command("ZRANGE", keys("dead"), 0, limit - 1, "REV", "WITHSCORES")
         ids = flat[::2]
-        rows = await self._storage.commands([("HMGET", keys("t", id), "fn", "queue", "status_reason") for id in ids])
+        names = ("fn", "queue", "status_reason", "function.name")  # the last: of a function that agents run
+        rows = await self._storage.commands([("HMGET", keys("t", id), *names) for id in ids])
         return [
-            SetAside(id, fn, queue or "", reason or "", int(float(at)) / 1000)
-            for id, at, (fn, queue, reason) in zip(ids, flat[1::2], rows, strict=True)
-            if fn
+            SetAside(id, fn or called, queue or "", reason or "", int(float(at)) / 1000)
+            for id, at, (fn, queue, reason, called) in zip(ids, flat[1::2], rows, strict=True)
+            if fn or called
         ]
 
     async def states(self, ids: Sequence[str], client: str = "") -> list[State]:

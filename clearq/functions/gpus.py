@@ -11,7 +11,8 @@ import base64
 import logging
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from clearq.environments.packages import owners, requirement
 from clearq.environments.record import is_local, record
 from clearq.errors import EnvironmentFailed, SpecError, UsageError
+from clearq.functions.payloads import MARK
 from clearq.functions.registry import public_name
 from clearq.models import ExecutorKind, Function, Limits, Needs, Script, TaskSpec, TaskType
 
@@ -44,22 +46,26 @@ class Code:
     travels: bool = True
 
 
-class _Importing:
-    """What the process of an attempt imports at the moment: such a module must not enqueue itself."""
-
-    module = ""
-
-
-importing = _Importing()
 _codes: dict[tuple[str, bool], Code] = {}
 _recording = threading.Lock()
+_importing: list[str] = []
+
+
+@contextmanager
+def importing(module: str) -> Iterator[None]:
+    """For the process of an attempt: what it imports meanwhile must not enqueue itself."""
+    _importing.append(module)
+    try:
+        yield
+    finally:
+        _importing.pop()
 
 
 async def submit(client: Client, home: Home, function: Callable[..., Any], given: Options, call: Call) -> str:
     """Enqueue a call as a task for agents. Answers as ``Functions.enqueue`` does. Raises UsageError, TaskNotFound."""
-    if importing.module:
+    if _importing:
         raise UsageError(
-            f"Module {importing.module!r} enqueues {call.fn} while it is imported, and each attempt imports it: put "
+            f"Module {_importing[-1]!r} enqueues {call.fn} while it is imported, and each attempt imports it: put "
             "that under if __name__ == '__main__':"
         )
     code = await asyncio.to_thread(code_of, function, is_local(home.settings))
@@ -89,12 +95,10 @@ def _spec(home: Home, given: Options, call: Call, code: Code) -> TaskSpec:
 
 
 def to_text(args: bytes) -> str:
-    """Arguments as a field of a description holds them."""
-    try:
-        text = args.decode()
-    except UnicodeDecodeError:
-        text = ""
-    return text if text[:1] in ("[", "{") else _BASE64 + base64.b64encode(args).decode()
+    """Arguments as a field of a description holds them: JSON, and references to what is stored, as they are."""
+    if args.startswith((b"[", b"{", MARK)):
+        return args.decode()
+    return _BASE64 + base64.b64encode(args).decode()
 
 
 def from_text(text: str) -> bytes:

@@ -61,7 +61,8 @@ def main(argv: Sequence[str]) -> int:
 def check(name: str) -> int:
     """Can the app be loaded here? Its name and functions as JSON, or a sentence and exit code 1."""
     try:
-        app = load_app(name)
+        with gpus.importing(name.partition(":")[0]):
+            app = load_app(name)
     except Exception as error:  # noqa: BLE001  # user code may raise anything
         expected = isinstance(error, ClearqError)
         sys.stderr.write(str(error) if expected else f"{name} cannot be loaded:\n{traceback.format_exc()}")
@@ -110,7 +111,8 @@ class FunctionCall:
 
     def _load(self) -> Any:
         """The app, with its module imported and the attempt's server set. Raises BadCall, or what the module raises."""
-        app = self._agents_app() if self.file.app else self._declaring_app()
+        with gpus.importing(self.file.app.partition(":")[0] or self.function.module):
+            app = self._agents_app() if self.file.app else self._declaring_app()
         registered = app.registry.get(self.function.name)
         self.options = registered.options.merged(self.given.options)
         return with_settings(app, self._settings())
@@ -130,7 +132,6 @@ class FunctionCall:
 
     def _declaring_app(self) -> Any:
         module = self.function.module
-        gpus.importing.module = module
         try:
             importlib.import_module(module)
         except ModuleNotFoundError as error:
@@ -139,8 +140,6 @@ class FunctionCall:
             raise BadCall(
                 f"There is no module {error.name!r} in {Path.cwd()}: commit its file, or correct where it lies."
             ) from None
-        finally:
-            gpus.importing.module = ""
         apps = [app for app in apps_with(self.function.name) if app.name == self.function.app]
         if not apps:
             raise BadCall(

@@ -13,7 +13,7 @@ local function is_used(id, blob)
   local key = task_key(id)
   local kind, word = string.match(blob, '^(%a+)%.(.+)$')
   if kind == 'artifact' then return call('EXISTS', key) == 1 end
-  local held = call('HGET', key, kind)
+  local held = call('HGET', key, kind) or call('HGET', key, 'function.' .. kind) -- a function that agents run
   if held and string.find(held, blob, 1, true) then return true end
   if kind ~= 'result' then return false end
   local status, fence = unpack(call('HMGET', key, 'status', 'fence'))

@@ -30,8 +30,10 @@ async def test_what_is_not_due_is_not_looked_at(bench: Bench) -> None:
     await bench.refuse(*SWEEP, answer=["swept", "0"])
 
 
-async def test_arguments_stay_while_the_task_has_them(bench: Bench) -> None:
-    await bench.queued(fn="app.work", args='\0r1{"name":"args.n1"}')
+@pytest.mark.parametrize("field", ["args", "function.args"])
+async def test_arguments_stay_while_the_task_has_them(bench: Bench, field: str) -> None:
+    await bench.queued()
+    await bench.command("HSET", f"t:{TASK}", field, '\0r1{"name":"args.n1"}')
     used, other = await stored(bench, "args.n1"), await stored(bench, "args.n2")
     changed = {
         "blobs": {used: LATER + STAY, other: GONE},
@@ -40,9 +42,15 @@ async def test_arguments_stay_while_the_task_has_them(bench: Bench) -> None:
     }
     await bench.check(*SWEEP, answer=["swept", "2"], changed=changed)
     await bench.refuse(*SWEEP, answer=["swept", "0"])
-    await bench.command("HDEL", f"t:{TASK}", "args")
+    await bench.command("HDEL", f"t:{TASK}", field)
     later = ("blob_sweep", LATER + STAY, 10, STAY, AGAIN)
     await bench.check(*later, answer=["swept", "1"], changed=gone(used))
+
+
+async def test_arguments_of_a_function_that_agents_run_stay_with_its_task(bench: Bench) -> None:
+    await bench.draft(function__args='\0r1{"name":"args.n1"}')
+    used = await stored(bench, "args.n1")
+    await bench.check(*SWEEP, answer=["swept", "1"], changed={"blobs": {used: LATER + STAY}})
 
 
 async def test_a_result_stays_while_its_attempt_runs_and_when_it_is_the_result(bench: Bench) -> None:

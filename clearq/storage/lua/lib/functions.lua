@@ -24,7 +24,7 @@ local function release_dependants(id, status, now)
         wait_no_more(child, task.queue)
         set_status(child, task, now, 'failed', why, id)
         call('HSET', task_key(child), 'ended', now)
-        call('PEXPIRE', task_key(child), SET_ASIDE_KEEP)
+        if task.fn then call('PEXPIRE', task_key(child), SET_ASIDE_KEEP) end
         wake_waiters(child)
         free_unique(child, task.unique, task['unique.mode'])
         call('ZADD', P .. 'dead', now, child)

@@ -1,0 +1,160 @@
+"""``clearq agent daemon --app``: functions that need GPUs, in the agent's own environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from clearq import as_completed
+from clearq.engine import Engine
+from clearq.errors import FunctionFailed, UsageError
+from clearq.models import Status
+from clearq.settings import Settings
+from tests.support.agents import Agents, clearq, output, until, until_file
+from tests.support.fake_nvml import FakeNvml
+
+#: Seconds for a result that is on its way.
+SOON = 40.0
+
+
+@pytest.fixture
+async def agent(agents: Agents, nvml: FakeNvml, folder: Path) -> Any:
+    """An agent with one card and the user's app."""
+    return await agents.start("--app", "mytasks:app", **nvml.environ, PYTHONPATH=str(folder))
+
+
+async def test_calls_end_as_those_of_a_worker_do(
+    agent: Any, mytasks: ModuleType, engine: Engine, tmp_path: Path
+) -> None:
+    """Result with the card, failure after its retry, Retry and Snooze, Cancel, a process that dies; several at once."""
+    trained = await mytasks.train.enqueue(21)
+    failing, third = await mytasks.fails.enqueue("too bad"), await mytasks.third.enqueue(str(tmp_path / "mark"))
+    ending = [await mytasks.cancels.enqueue(), await mytasks.dies.enqueue(), await mytasks.too_long.enqueue()]
+    seen = {handle.id async for handle in as_completed([trained, failing, third, *ending], timeout=SOON)}
+    assert len(seen) == 6
+    assert await trained.result() == mytasks.Found("0", 1, 42)
+    assert (await trained.status(), await trained.progress()) == ("completed", 0.5)
+    assert "around mytasks.train" in await output(engine, trained.id)
+    with pytest.raises(FunctionFailed, match="ValueError: too bad") as failed:
+        await failing.result()
+    assert (failed.value.type, failed.value.cause) == ("ValueError", "too bad")
+    assert "raise ValueError(message)" in failed.value.traceback
+    task = await engine.tasks.get(failing.id)
+    assert (task.failures, task.claims, task.exit_code) == (2, 2, 1)
+    assert "too bad" in await output(engine, failing.id)
+    assert await third.result() == 2
+    with pytest.raises(FunctionFailed, match="was stopped: no use"):
+        await ending[0].result()
+    with pytest.raises(FunctionFailed, match="SIGKILL") as killed:
+        await ending[1].result()
+    assert killed.value.type == "ProcessEnded"
+    with pytest.raises(FunctionFailed, match=r"timed out after 0\.3 s") as late:
+        await ending[2].result()
+    assert late.value.type == "TimedOut"
+    assert {entry.fn for entry in await mytasks.app.set_aside()} == {
+        "mytasks.fails",
+        "mytasks.dies",
+        "mytasks.too_long",
+    }
+
+
+async def test_a_stop_gives_time_for_a_checkpoint(agent: Any, mytasks: ModuleType, tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+    handle = await mytasks.until_told.enqueue(str(mark))
+    waiting = await mytasks.train.enqueue(1)
+    await until_file(mark)
+    assert await waiting.stop() == "stopped"
+    assert await handle.stop() == "stopping"
+    with pytest.raises(FunctionFailed, match="was stopped"):
+        await handle.result(SOON)
+    assert mark.read_text() == "checkpoint"
+
+
+async def test_a_killed_supervisor_costs_a_loss_not_a_failure(
+    agent: Any, agents: Agents, mytasks: ModuleType, engine: Engine, tmp_path: Path
+) -> None:
+    import os
+
+    handle = await mytasks.once.enqueue(str(tmp_path / "mark"))
+    await until_file(tmp_path / "mark")
+    os.kill(agents.supervisor(await engine.tasks.get(handle.id)), 9)
+    assert await handle.result(SOON) == 1
+
+
+async def test_lean_tasks_and_those_with_gpus_wait_for_each_other(
+    agent: Any, mytasks: ModuleType, engine: Engine
+) -> None:
+    trained, after = await mytasks.app.enqueue_many(
+        [mytasks.train.call(2), mytasks.parents.options(delay=600).call(mytasks.Found("", 1, 1), 1)]
+    )
+    assert (await engine.tasks.get(after.id)).due
+    child = await mytasks.parents.enqueue(trained.as_argument(), 4)
+    lean = await mytasks.lean.enqueue(trained.as_argument())
+    assert await child.result(SOON) == 8
+    assert await lean.status() == "queued"  # its parent has ended, and no worker runs
+    assert (await engine.functions.states([lean.id]))[0].status == "queued"
+
+
+async def test_what_the_app_cannot_do_is_one_sentence(agent: Any, mytasks: ModuleType) -> None:
+    unknown = mytasks.app.task(gpus=1, name="nowhere")(lambda: None)
+    handle = await unknown.enqueue()
+    with pytest.raises(FunctionFailed, match="mytasks:app does not declare nowhere: start"):
+        await handle.result(SOON)
+
+
+def test_an_app_that_cannot_be_loaded_ends_the_agent_at_once(settings: Settings, folder: Path, engine: Engine) -> None:
+    words = ("agent", "daemon", "--cpu-only", "--app", "mytasks:nothing")
+    done = clearq(settings, *words, PYTHONPATH=str(folder))
+    assert done.returncode != 0
+    assert "Module 'mytasks' has no 'nothing'" in done.stderr
+
+
+async def test_code_that_cannot_travel_waits_for_an_agent_that_has_it(
+    agents: Agents, nvml: FakeNvml, tmp_path: Path, mytasks: ModuleType, folder: Path, engine: Engine
+) -> None:
+    """A package in no repository: one file of it would not do."""
+    del mytasks
+    package = tmp_path / "site"
+    (package / "pkg").mkdir(parents=True)
+    (package / "pkg" / "__init__.py").touch()
+    (folder / "mytasks.py").rename(package / "pkg" / "work.py")
+    import importlib
+    import sys
+
+    sys.path.insert(0, str(package))
+    try:
+        work = importlib.import_module("pkg.work")
+    finally:
+        sys.path.remove(str(package))
+    work.app.settings = agents.settings
+    async with work.app:
+        handle = await work.train.enqueue(3)
+        assert (await engine.tasks.get(handle.id)).spec.executor == "function"
+        other = await agents.start("--gpus", "none", "--app", "pkg.work:app", PYTHONPATH=str(package))
+        assert (await engine.tasks.get(handle.id)).status is Status.QUEUED
+        other.stop()
+        await agents.start("--app", "pkg.work:app", **nvml.environ, PYTHONPATH=str(package))
+        assert (await handle.result(SOON)).double == 6
+
+
+async def test_a_key_is_held_until_the_task_has_ended(agent: Any, mytasks: ModuleType, tmp_path: Path) -> None:
+    first = await mytasks.until_told.options(unique=True).enqueue(str(tmp_path / "mark"))
+    await until_file(tmp_path / "mark")
+    again = await mytasks.until_told.options(unique=True).enqueue(str(tmp_path / "mark"))
+    assert (again.id, again.duplicate) == (first.id, True)
+    await first.stop()
+
+    async def free() -> bool:
+        return await first.status() == "stopped"
+
+    await until(free, "the first one is stopped")
+    third = await mytasks.until_told.options(unique=True, delay=600).enqueue(str(tmp_path / "mark"))
+    assert third.duplicate is False
+
+
+def test_a_cron_rule_is_refused(mytasks: ModuleType) -> None:
+    with pytest.raises(UsageError, match="needs GPUs"):
+        mytasks.app.cron("* * * * *")(mytasks.cancels)
