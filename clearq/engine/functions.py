@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import partial
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 from clearq.engine import codec
@@ -25,8 +25,11 @@ BULK_LIMITED = 100
 How = Literal["complete", "retry", "fail", "stop", "release"]
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+#: The ``extra`` of a lean task.
+NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
+class Call(NamedTuple):
     """One function to be run. ``args`` is what the worker decodes; Redis and Lua never look into it."""
 
     id: str
@@ -38,7 +41,7 @@ class Call:
     due: float | None = None  #: seconds since the epoch
     #: Fields that only some tasks have: app, unique, unique.mode, unique.ms, after, after.rule, keep, options, limits
     #: (keys of limits, see ``limits.limit_key``, space-separated); last, sizes (``name=size`` of those limits).
-    extra: Mapping[str, str] = field(default_factory=dict)
+    extra: Mapping[str, str] = NOTHING
 
 
 class Given(NamedTuple):
@@ -110,46 +113,46 @@ class Functions:
         self._numbers: dict[str, int] = {}
         self._sending: set[asyncio.Task[None]] = set()
 
-    async def enqueue(self, call: Call) -> str:
-        """Enqueue one; calls of the same loop turn leave as one script.
+    def enqueue(self, call: Call) -> asyncio.Future[str]:
+        """Enqueue one. It leaves at once; while an answer is awaited, calls of the same loop turn leave as one script.
 
         Answers ``queued``, ``duplicate <id>`` when another task holds its unique key, or ``exists``.
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[str] = loop.create_future()
-        if not self._pending:
-            loop.call_soon(self._flush)
         self._pending.append((call, future))
-        return await future
+        if len(self._pending) == 1:
+            if self._storage.hot_idle:
+                self._flush()
+            else:
+                loop.call_soon(self._flush)
+        return future
 
     def _flush(self) -> None:
         pending, self._pending = self._pending, []
-        sent = self._send_at_once(pending)
-        if sent is None:
+        if not self._send_at_once(pending):
             self._send_later(pending)
-        else:
-            sent.add_done_callback(partial(self._answered, pending))
 
-    def _send_at_once(self, pending: list[tuple[Call, asyncio.Future[str]]]) -> asyncio.Future[Any] | None:
+    def _send_at_once(self, pending: list[tuple[Call, asyncio.Future[str]]]) -> bool:
         """The short way, without a task of its own: one script on a connection that stands."""
         if len(pending) > BULK_LIMITED and _weight([call for call, _ in pending]) > BULK:
-            return None
+            return False
         flat: list[bytes | str | int] = [""]
         try:
             for call, _ in pending:
                 flat += _arguments(call)
         except UsageError:
-            return None  # the long way finds out whose it is
-        return self._storage.hot_now("enqueue_many", *flat)
+            return False  # the long way finds out whose it is
+        return self._storage.hot_now(partial(self._answered, pending), "enqueue_many", *flat)
 
-    def _answered(self, pending: list[tuple[Call, asyncio.Future[str]]], sent: asyncio.Future[Any]) -> None:
+    def _answered(self, pending: list[tuple[Call, asyncio.Future[str]]], words: Any) -> None:
         """Whatever went wrong, the long way is safe: the same tasks again change nothing."""
-        if sent.cancelled() or sent.exception() is not None or sent.result()[0] == b"no_parent":
+        if isinstance(words, Exception) or words[0] == b"no_parent":
             self._send_later(pending)
             return
-        for (_, future), word in zip(pending, sent.result(), strict=True):
+        for (_, future), word in zip(pending, words, strict=True):
             if not future.done():
-                future.set_result(word.decode())
+                future.set_result("queued" if word == b"queued" else word.decode())
 
     def _send_later(self, pending: list[tuple[Call, asyncio.Future[str]]]) -> None:
         task = asyncio.ensure_future(self._send(pending))

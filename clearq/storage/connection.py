@@ -181,14 +181,20 @@ class Storage:
 
         return await self._repeat(send, patience)
 
-    def hot_now(self, name: str, *arguments: Bytes) -> asyncio.Future[Any] | None:
-        """:meth:`hot` once, without waiting or repeating; ``None`` when there is no connection at the moment.
+    @property
+    def hot_idle(self) -> bool:
+        """Does the thin connection stand, and wait for no answer?"""
+        return self._wire is not None and self._wire.idle
 
-        Whatever it raises, :meth:`hot` tries again and says it properly.
+    def hot_now(self, then: Callable[[Any], None], name: str, *arguments: Bytes) -> bool:
+        """:meth:`hot` once, without waiting or repeating; False when there is no connection at the moment.
+
+        ``then`` is called with the answer, or with an exception: then :meth:`hot` tries again and says it properly.
         """
         if self._wire is None or not self._wire.open:
-            return None
-        return self._wire.call_at_once("EVALSHA", scripts.load(name).sha, 1, self.keys.meta, *arguments)
+            return False
+        self._wire.call_at_once(then, "EVALSHA", scripts.load(name).sha, 1, self.keys.meta, *arguments)
+        return True
 
     async def _connect_wire(self) -> Wire:
         async with self._wiring:

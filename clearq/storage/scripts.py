@@ -1,7 +1,9 @@
 """The Lua scripts: one transition each, loaded from ``lua/``, addressed by their content.
 
-``-- @include name`` puts ``lua/lib/name.lua`` in. The status table and the defaults come from the models, so that
-Lua and Python cannot disagree.
+``-- @include name`` puts ``lua/lib/name.lua`` in, as far as the script uses it: the server makes every function of a
+script anew at each run, and that costs more than most scripts' own work. ``-- @later name`` puts a library into
+``later()``, which makes it on first use: ``later().put_in_queue(...)``. That is for what a lean task never needs.
+The status table and the defaults come from the models, so that Lua and Python cannot disagree.
 """
 
 from __future__ import annotations
@@ -34,7 +36,9 @@ HEAD_FIELDS = (
     "script.binary",
 )
 
-_INCLUDE = re.compile(r"^-- @include (\w+)$", re.MULTILINE)
+_INCLUDE = re.compile(r"^-- @(include|later) (\w+)\n", re.MULTILINE)
+_DEFINES = re.compile(r"local (?:function )?(\w+(?:, \w+)*)")
+_LATER = re.compile(r"\blater\(\)\.(\w+)")
 
 
 @dataclass(frozen=True)
@@ -69,13 +73,58 @@ def _constants() -> str:
 def load(name: str) -> Script:
     """The script of that name, complete. Raises FileNotFoundError for an unknown one (a mistake in clearq)."""
     folder = files("clearq.storage") / "lua"
-    source = (folder / f"{name}.lua").read_text("utf-8")
-    while _INCLUDE.search(source):  # a library may include another
-        source = _INCLUDE.sub(lambda match: (folder / "lib" / f"{match[1]}.lua").read_text("utf-8"), source)
-    # They are made anew at each run, so a script gets only those that it uses.
-    used = [line for line in _constants().splitlines() if re.search(rf"\b{line.split()[1]}\b", source)]
-    source = "\n".join([*used, source])
+    body = (folder / f"{name}.lua").read_text("utf-8")
+    libraries: dict[str, list[str]] = {"include": [], "later": []}
+    for kind, library in _INCLUDE.findall(body):
+        libraries[kind] += _pieces(_library(library))
+    body = _INCLUDE.sub("", body)
+    pieces = _pieces(_constants()) + libraries["include"]
+    at_once = _used(pieces, _words(_LATER.sub("", body)))
+    if libraries["later"]:
+        wanted, rest = set(_LATER.findall(body)), libraries["later"]
+        later = _used([piece for piece in pieces if piece not in rest] + rest, wanted)
+        body = _later([piece for piece in later if piece not in at_once], wanted) + body
+    source = "".join(at_once) + body
     return Script(name, source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest())
+
+
+def _library(name: str) -> str:
+    """One with those that it includes itself."""
+    text = (files("clearq.storage") / "lua" / "lib" / f"{name}.lua").read_text("utf-8")
+    return _INCLUDE.sub(lambda match: _library(match[2]), text)
+
+
+def _later(pieces: list[str], names: set[str]) -> str:
+    table = ", ".join(f"{name} = {name}" for name in sorted(names))
+    return (
+        f"local made\nlocal function later()\nif not made then\n{''.join(pieces)}made = {{ {table} }}\nend\n"
+        "return made\nend\n"
+    )
+
+
+def _pieces(library: str) -> list[str]:
+    """A library's definitions, without comments: each begins with ``local`` at the start of a line."""
+    code = re.sub(r"^ *--.*\n", "", library + "\n", flags=re.MULTILINE)
+    return re.split(r"^(?=local )", code, flags=re.MULTILINE)
+
+
+def _words(code: str) -> set[str]:
+    return set(re.findall(r"\w+", code))
+
+
+def _defined(piece: str) -> set[str]:
+    found = _DEFINES.match(piece)
+    return set(found[1].split(", ")) if found else set()
+
+
+def _used(pieces: list[str], words: set[str]) -> list[str]:
+    """Those that these words need, directly or not. A definition uses only what stands before it."""
+    kept, words = list[str](), set(words)
+    for piece in reversed(pieces):
+        if words & _defined(piece):
+            kept.append(piece)
+            words |= _words(piece)
+    return kept[::-1]
 
 
 def names() -> list[str]:

@@ -10,9 +10,9 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import hiredis
@@ -26,17 +26,40 @@ class ReplyError(Exception):
 
 def pack(arguments: Sequence[Bytes]) -> bytes:
     """A command as the protocol wants it."""
-    parts = [b"*%d\r\n" % len(arguments)]
-    for argument in arguments:
-        if not argument and argument != 0:
-            parts.append(b"$0\r\n\r\n")
-            continue
-        if isinstance(argument, str):
-            argument = argument.encode("utf-8", "surrogateescape")
-        elif isinstance(argument, int):
-            argument = b"%d" % argument
-        parts.append(b"$%d\r\n%b\r\n" % (len(argument), argument))
-    return b"".join(parts)
+    whole: Any = tuple(arguments)
+    try:
+        packed: bytes = hiredis.pack_command(whole)
+    except UnicodeEncodeError:  # half characters, as file names have them
+        whole = tuple(text.encode("utf-8", "surrogateescape") if isinstance(text, str) else text for text in whole)
+        packed = hiredis.pack_command(whole)
+    return packed
+
+
+class Awaited(Protocol):
+    """Whoever waits for an answer: a future, or a function that is called at once."""
+
+    def done(self) -> bool:
+        """Is it wanted no more?"""
+
+    def set_result(self, answer: Any, /) -> None:
+        """The answer."""
+
+    def set_exception(self, error: Exception, /) -> None:
+        """Why there is none."""
+
+
+class Then:
+    """Calls a function with an answer, without the loop turn that a future takes."""
+
+    __slots__ = ("set_exception", "set_result")
+
+    def __init__(self, function: Callable[[Any], None]) -> None:
+        self.set_result: Callable[[Any], None] = function
+        self.set_exception: Callable[[Exception], None] = function
+
+    def done(self) -> bool:
+        """It is always wanted."""
+        return False
 
 
 class Wire(asyncio.Protocol):
@@ -47,7 +70,7 @@ class Wire(asyncio.Protocol):
         self._watch: asyncio.TimerHandle | None = None
         self._answers = 0
         self._reader = hiredis.Reader(replyError=ReplyError)
-        self._waiting: deque[asyncio.Future[Any]] = deque()
+        self._waiting: deque[Awaited] = deque()
         self._buffer: list[bytes] = []
         self._transport: asyncio.Transport | None = None
         self._loop = asyncio.get_running_loop()
@@ -97,20 +120,27 @@ class Wire(asyncio.Protocol):
         if not self.open:
             future.set_exception(ConnectionError("the connection is closed"))
             return future
-        self._waiting.append(future)
-        self._buffer.append(pack(arguments))
+        self._add(future, arguments)
         if not self._flushing:
             self._flushing = True
             self._loop.call_soon(self._flush)
-        if self._watch is None:
-            self._watch = self._loop.call_later(self._patience, self._look, self._answers)
         return future
 
-    def call_at_once(self, *arguments: Bytes) -> asyncio.Future[Any]:
-        """:meth:`call` for the last one of this loop turn: it leaves now, with what waits to leave."""
-        future = self.call(*arguments)
+    @property
+    def idle(self) -> bool:
+        """Can it be used, and waits for no answer?"""
+        return not self._waiting and self.open
+
+    def call_at_once(self, then: Callable[[Any], None], *arguments: Bytes) -> None:
+        """Send one command now, with what waits to leave; ``then`` is called with its answer or an exception."""
+        self._add(Then(then), arguments)
         self._flush()
-        return future
+
+    def _add(self, awaited: Awaited, arguments: Sequence[Bytes]) -> None:
+        self._buffer.append(pack(arguments))
+        self._waiting.append(awaited)
+        if self._watch is None:
+            self._watch = self._loop.call_later(self._patience, self._look, self._answers)
 
     def _look(self, before: int) -> None:
         """A timer for the whole connection is cheaper than one for each command."""
@@ -131,7 +161,7 @@ class Wire(asyncio.Protocol):
         self._flushing = False
         if not self._buffer:
             return
-        data, self._buffer = b"".join(self._buffer), []
+        data, self._buffer = self._buffer[0] if len(self._buffer) == 1 else b"".join(self._buffer), []
         if self._transport is not None:
             self._transport.write(data)
 

@@ -15,8 +15,8 @@
 -- @include base
 -- @include order
 -- @include queues
--- @include limits
--- @include tasks
+-- @later limits
+-- @later tasks
 local tasks, given, i = {}, {}, 2
 while i <= #ARGV do
   local entry = { id = ARGV[i], queue = ARGV[i + 1], slug = ARGV[i + 2], fn = ARGV[i + 3], args = ARGV[i + 4],
@@ -27,7 +27,7 @@ while i <= #ARGV do
       if not given[parent] and call('EXISTS', task_key(parent)) == 0 then return { 'no_parent', parent } end
     end
   end
-  if entry.fair and not takes_turns(entry.queue) then return { 'not_fair', entry.queue } end
+  if entry.fair and not later().takes_turns(entry.queue) then return { 'not_fair', entry.queue } end
   given[entry.id] = true
   tasks[#tasks + 1] = entry
   i = entry.at + 2 * entry.extra
@@ -72,11 +72,11 @@ for _, entry in ipairs(tasks) do
         queue = find_queue(entry.queue)
         if not queue then
           queue = make_queue(now, entry.queue, entry.slug)
-          if fair_names[entry.queue] then call('HSET', queue_key(queue), 'fair', '0') end
+          if later().fair_names[entry.queue] then call('HSET', queue_key(queue), 'fair', '0') end
         end
         found[entry.queue] = queue
       end
-      if entry.sizes then declare_sizes(now, queue, entry.sizes, false) end
+      if entry.sizes then later().declare_sizes(now, queue, entry.sizes, false) end
       call('HSET', key, 'fn', entry.fn, 'args', entry.args, 'queue', queue, 'enqueued', now)
       if entry.extra > 0 then call('HSET', key, 'x', '1', unpack(ARGV, entry.at, entry.at + 2 * entry.extra - 1)) end
       if entry.priority ~= '' then call('HSET', key, 'priority', entry.priority) end
@@ -92,7 +92,7 @@ for _, entry in ipairs(tasks) do
       local left, bad = 0, false
       if entry.after then left, bad = waits_for(entry) end
       if left > 0 or bad then
-        wait_for_parents(entry.id, queue, left + (bad and 1 or 0))
+        later().wait_for_parents(entry.id, queue, left + (bad and 1 or 0))
         if due then call('HSET', key, 'due', due) end
         if bad then
           -- A parent has failed already: the rule is applied by the next upkeep, like any other end.
@@ -100,7 +100,7 @@ for _, entry in ipairs(tasks) do
           call('SADD', P .. 'todo', 'after failed ' .. entry.id .. ':failed')
         end
       elseif due and tonumber(due) > tonumber(now) then
-        put_in_queue(entry.id, entry, queue, nil, due, now)
+        later().put_in_queue(entry.id, entry, queue, nil, due, now)
       else
         local list = arrivals[queue]
         if not list then
@@ -118,13 +118,13 @@ end
 -- One call takes the places of a queue, one puts the tasks into a lane: a call a task would cost more than its work.
 for queue, entries in pairs(arrivals) do
   local paused, base = unpack(call('HMGET', queue_key(queue), 'paused', 'fair'))
-  local book = base and open_fair(queue, base)
+  local book = base and later().open_fair(queue, base)
   local place, lanes = book and 0 or next_places(queue, #entries), {}
   for _, entry in ipairs(entries) do
-    local score = book and fair_score(book, entry.id, entry)
+    local score = book and later().fair_score(book, entry.id, entry)
       or int((1000 - tonumber(entry.priority ~= '' and entry.priority or '0')) * BAND + place)
     if entry.limits then
-      admit(entry.id, entry, queue, score)
+      later().admit(entry.id, entry, queue, score)
     else
       local lane = lane_of(queue, entry.fn, entry.app)
       local flat = lanes[lane]
@@ -137,7 +137,7 @@ for queue, entries in pairs(arrivals) do
     end
     place = place + STEP
   end
-  if book then save_fair(book) end
+  if book then later().save_fair(book) end
   for lane, flat in pairs(lanes) do
     for i = 1, #flat, 1000 do call('ZADD', P .. lane, unpack(flat, i, math.min(i + 999, #flat))) end
     if not paused then ring_lane(lane, math.min(#flat / 2, 100)) end

@@ -10,12 +10,14 @@
 --   the word {'claimed'}, {'empty'}, {'dead'} (declared dead: nothing was taken, ends are refused) or {'late'}
 -- @include base
 -- @include order
--- @include queues
--- @include limits
 -- @include tasks
 -- @include functions
--- @include attempts
 -- @include upkeep
+-- @later limits
+-- @later tasks
+-- @later functions
+-- @later attempts
+-- @later upkeep
 local w, nonce, count = ARGV[2], ARGV[3], tonumber(ARGV[4])
 pass_when_full()
 if call('HEXISTS', P .. 'beats', w) == 0 then return { 'dead', {} } end
@@ -23,7 +25,7 @@ local now = clock(ARGV[1])
 local own = P .. 'own:' .. w
 local queues = tonumber(ARGV[7])
 local first_end = 8 + 2 * queues
-local stale, ended, finished, running = {}, {}, {}, {}
+local stale, ended, finished, running, limited, fair = {}, {}, {}, {}, false, false
 
 -- A lean task has no `x`: nothing of the long list is set on it, so nothing of it is read.
 local END_MORE = { 'app', 'keep', 'unique', 'unique.mode', 'waited', 'parent_of', 'priority', 'failures',
@@ -57,11 +59,14 @@ local function settle_end(at, entry)
   if lean[5] then
     local more = call('HMGET', key, unpack(END_MORE))
     for i, name in ipairs(END_MORE) do task[name] = more[i] or nil end
-    if task.limits then leave_running(id, task, queue) end
+    if task.limits then
+      limited = true
+      later().leave_running(id, task, queue)
+    end
   end
   local stop = string.sub(entry, -5) == ' stop'
   if stop and (how == 'retry' or how == 'release') then how = 'stop' end
-  if (how == 'retry' or how == 'release') and not queue_exists(task.queue) then how, reason = 'fail', 'queue deleted' end
+  if (how == 'retry' or how == 'release') and not later().queue_exists(task.queue) then how, reason = 'fail', 'queue deleted' end
   count_end(task.fn, how)
   if how == 'complete' then
     call('HSET', key, 'status', 'completed', 'result', payload, 'ended', now)
@@ -73,18 +78,22 @@ local function settle_end(at, entry)
     end
     local score = string.match(entry, '^%S+ (%S+)')
     local due = number ~= '' and int(tonumber(now) + tonumber(number)) or nil
-    if number == '0' then ready_since(id, task, now) end
-    put_in_queue(id, task, task.queue, score, due, now)
+    if number == '0' then later().ready_since(id, task, now) end
+    later().put_in_queue(id, task, task.queue, score, due, now)
     return
   else
     local status = how == 'stop' and 'stopped' or 'failed'
     call('HSET', key, 'status', status, 'error', payload, 'status_reason', reason, 'ended', now)
     call('HDEL', key, 'holder')
-    if how == 'fail' then set_aside(id, now) end
+    if how == 'fail' then later().set_aside(id, now) end
     emit(now, 'task.' .. status, id, task.queue, w, status, reason)
   end
   if how == 'complete' and number ~= '' then task.keep = number end
-  settle(id, task, now, how == 'complete' and 'completed' or how == 'stop' and 'stopped' or 'failed')
+  if how == 'complete' and not task.unique and not task.parent_of then
+    call('PEXPIRE', key, keep_for(task.keep))
+  else
+    later().settle(id, task, now, how == 'complete' and 'completed' or how == 'stop' and 'stopped' or 'failed')
+  end
   if task.waited then wake_waiters(id) end
 end
 
@@ -94,7 +103,7 @@ if first_end <= #ARGV then
   local entries = call('HMGET', own, unpack(ids))
   for n = 1, #ids do settle_end(first_end + 6 * (n - 1), entries[n]) end
   if #finished > 0 then call('HDEL', own, unpack(finished)) end
-  pump()
+  if limited then later().pump() end
 end
 
 local claims, number, first_fence = {}, tonumber(ARGV[5]), '1.' .. nonce
@@ -126,15 +135,18 @@ local function claim(id, queue, score, held)
   local key = P .. 't:' .. id
   local lean = read_claim(key)
   if not lean[1] then return end
-  local fence = lean[4] and next_fence(lean[4], nonce) or first_fence
+  local fence = lean[4] and later().next_fence(lean[4], nonce) or first_fence
   call('HSET', key, 'status', 'in_progress', 'fence', fence, 'holder', w)
   held[#held + 1] = id
   held[#held + 1] = fence .. ' ' .. score
   running[queue] = (running[queue] or 0) + 1
   local unique, mode, limits, turns = answer(id, key, fence, lean)
-  if turns then took_turn(queue, turns, score) end
-  if limits then claim_permits(id, { limits = limits }, queue, now, fence) end
-  if mode == 'start' then free_unique(id, unique, mode) end
+  if turns then
+    fair = true
+    later().took_turn(queue, turns, score)
+  end
+  if limits then later().claim_permits(id, { limits = limits }, queue, now, fence) end
+  if mode == 'start' then later().free_unique(id, unique, mode) end
 end
 
 local function repeat_claim()
@@ -197,12 +209,12 @@ if last_nonce == nonce then
   repeat_claim()
   word = #claims > 0 and 'claimed' or 'empty'
 elseif number > tonumber(last or '0') then
-  upkeep(now)
+  if upkeep_due(now) then later().upkeep(now) end
   local held = {}
   if count > 0 then
     call('HSET', worker, 'claim', ARGV[5], 'claim_nonce', nonce)
     claim_next(held)
-    save_turns()
+    if fair then later().save_turns() end
     for i = 1, #held, 1000 do call('HSET', own, unpack(held, i, math.min(i + 999, #held))) end
   end
   word = #claims > 0 and 'claimed' or 'empty'

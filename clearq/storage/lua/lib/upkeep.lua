@@ -152,6 +152,13 @@ local function carry_on(now)
   if done then call('SREM', P .. 'todo', item) end
 end
 
+-- Is there any? Asked by those that come often: on the usual answer the rest need not even be made.
+local function upkeep_due(now)
+  if call('EXISTS', P .. 'delayed', P .. 'timers', P .. 'todo') == 0 then return false end
+  return #call('ZRANGEBYSCORE', P .. 'delayed', '-inf', now, 'LIMIT', 0, 1) > 0
+    or #call('ZRANGEBYSCORE', P .. 'timers', '-inf', now, 'LIMIT', 0, 1) > 0 or call('EXISTS', P .. 'todo') == 1
+end
+
 local function upkeep(now)
   promote(now)
   return_permits(now)
