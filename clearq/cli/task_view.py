@@ -66,7 +66,7 @@ def task_page(out: Output, task: Task, *, queue: str, why: str, now: float) -> N
             ("Worker", task.worker),
             ("GPUs held", ", ".join(task.gpus)),
             ("Attempts", _attempts(task)),
-            ("Progress", "" if task.progress is None else f"{task.progress} %"),
+            ("Progress", _progress(task)),
             ("Iteration", "" if task.last_iteration is None else f"{task.last_iteration:,}"),
             ("Run time", _run_time(task, now) if task.started else ""),
             ("Created", when(task.created, now) if task.created else ""),
@@ -174,6 +174,12 @@ def _status(task: Task) -> Cell:
     if task.stage is not None and task.stage.value != "running":
         text += f" ({task.stage.value})"
     return status_cell(text)
+
+
+def _progress(task: Task) -> str:
+    if task.progress is None:
+        return ""
+    return f"{task.progress} %, {task.progress_text}" if task.progress_text else f"{task.progress} %"
 
 
 def _attempts(task: Task) -> str:

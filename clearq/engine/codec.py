@@ -146,6 +146,7 @@ def decode_task(task_id: str, fields: Mapping[str, str]) -> Task:
             exit_code=number("exit_code"),
             last_iteration=number("last_iteration"),
             progress=number("progress"),
+            progress_text=fields.get("progress.text", ""),
             archived="archived" in fields,
             manual="manual" in fields,
             log_url=fields.get("log.url", ""),

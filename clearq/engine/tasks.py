@@ -30,6 +30,9 @@ from clearq.storage import Storage
 #: Seconds an idempotency key is kept when nothing else is said.
 KEY_LIFETIME = 86_400.0
 
+#: Characters of the words that go with a task's progress.
+PROGRESS_TEXT = 200
+
 #: Seconds after which a waiting client asks again even if no bell rang.
 _LOOK_AGAIN = 30.0
 
@@ -297,9 +300,15 @@ class Tasks:
         updates = {field: value for field, value in changes.items() if value is not None}
         return await self.create(source.spec.model_copy(update=updates))
 
-    async def set_progress(self, id: str, percent: int) -> None:
-        """Percent done, 0 to 100, for people to read. Raises TaskNotFound."""
-        await self._note(id, "progress", str(max(0, min(100, int(percent)))))
+    async def set_progress(self, id: str, percent: int, text: str = "") -> None:
+        """Percent done, 0 to 100, and a few words, for people to read; of those ``PROGRESS_TEXT`` characters in one
+        line are kept. Raises TaskNotFound.
+        """
+        shown, percent = " ".join(text.split())[:PROGRESS_TEXT], max(0, min(100, int(percent)))
+        words = ("0", "progress.text", shown) if shown else ("1", "progress.text")
+        answer = await self._storage.script("note", id, *words, "progress", str(percent))
+        if answer[0] == "missing":
+            raise missing_task(id)
 
     async def set_log_url(self, id: str, url: str) -> None:
         """Where the whole log of an ended attempt lies. Raises TaskNotFound."""

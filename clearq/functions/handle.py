@@ -20,6 +20,21 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 
 
+class Progress(float):
+    """How far a task is, 0 to 1."""
+
+    text: str  #: what it said with it; may be empty
+
+    def __new__(cls, fraction: float, text: str = "") -> Progress:
+        """A number with words."""
+        made = super().__new__(cls, fraction)
+        made.text = text
+        return made
+
+    def __repr__(self) -> str:
+        return f"<Progress {self:.0%}{': ' if self.text else ''}{self.text}>"
+
+
 class Handle(Generic[R]):
     """One task. ``str(handle)`` is its id; ``app.handle(id)`` makes a handle of it again, in any process."""
 
@@ -90,11 +105,12 @@ class Handle(Generic[R]):
             raise self._failure(state)
         return state.status
 
-    async def progress(self) -> float:
-        """How far it says it is, 0 to 1; 0 when it has said nothing."""
+    async def progress(self) -> Progress:
+        """How far it says it is: a number from 0 to 1, with its words as ``.text``; 0 when it has said nothing."""
         engine = (await client_of(self._home)).engine
-        percent = await engine.storage.command("HGET", engine.storage.keys("t", self.id), "progress")
-        return int(percent or 0) / 100
+        key = engine.storage.keys("t", self.id)
+        percent, text = await engine.storage.command("HMGET", key, "progress", "progress.text")
+        return Progress(int(percent or 0) / 100, text or "")
 
     async def stop(self, reason: str = "") -> Literal["stopped", "stopping"]:
         """Ask it to end; a waiting one is stopped at once. Raises TaskNotFound, StatusConflict (it has ended)."""

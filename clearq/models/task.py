@@ -166,6 +166,7 @@ class Task(Frozen):
     exit_code: int | None = None
     last_iteration: int | None = None
     progress: int | None = None  #: percent
+    progress_text: str = ""  #: the words that a function gave with it
     archived: bool = False
     manual: bool = False  #: run by hand (ClearML's ``development``), not by an agent
     log_url: str = ""  #: where the whole log of the newest ended attempt lies

@@ -21,22 +21,22 @@ class Progress:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._loop = asyncio.get_running_loop()
-        self._said: dict[str, float] = {}
+        self._said: dict[str, tuple[float, str]] = {}
         self._sender: asyncio.Task[None] | None = None
 
     def report_of(self, id: str) -> Callable[[float, str], None]:
         """What the context of task ``id`` calls."""
         return _Report(self, id)
 
-    def say(self, id: str, fraction: float) -> None:
+    def say(self, id: str, fraction: float, text: str = "") -> None:
         """From the loop's own thread."""
-        self._said[id] = fraction
+        self._said[id] = fraction, text
         if self._sender is None or self._sender.done():
             self._sender = self._loop.create_task(self._send(), name="progress")
 
-    def say_from_anywhere(self, id: str, fraction: float) -> None:
+    def say_from_anywhere(self, id: str, fraction: float, text: str = "") -> None:
         """From any thread."""
-        self._loop.call_soon_threadsafe(self.say, id, fraction)
+        self._loop.call_soon_threadsafe(self.say, id, fraction, text)
 
     async def close(self) -> None:
         """Send nothing more."""
@@ -47,9 +47,9 @@ class Progress:
     async def _send(self) -> None:
         while self._said:
             said, self._said = self._said, {}
-            for id, fraction in said.items():
+            for id, (fraction, text) in said.items():
                 try:
-                    await self._engine.tasks.set_progress(id, int(fraction * 100))
+                    await self._engine.tasks.set_progress(id, int(fraction * 100), text)
                 except ClearqError as error:
                     log.debug("progress of %s: %s", id, error)
             await asyncio.sleep(EVERY)
@@ -64,4 +64,4 @@ class _Report:
         self._progress, self._id = progress, id
 
     def __call__(self, fraction: float, text: str = "") -> None:
-        self._progress.say_from_anywhere(self._id, fraction)
+        self._progress.say_from_anywhere(self._id, fraction, text)
