@@ -26,7 +26,10 @@ class Job:
 
     name: str
     id: str
-    attempt: int
+    failures: int
+    losses: int
+    enqueued: float
+    trace: str
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
 
@@ -66,9 +69,11 @@ class WarmProcesses:
 
     async def run(self, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any], began: Callable[[], None]) -> Any:
         """The function's result; ``began`` is called when a process is ready for it. Cancelled: it is killed."""
-        progress = current().progress
-        given = call.given
-        job = pickle.dumps(Job(given.fn, given.id, 1 + given.failures + given.losses, args, kwargs))
+        context = current()
+        progress, given = context.progress, call.given
+        job = pickle.dumps(
+            Job(given.fn, given.id, given.failures, given.losses, given.enqueued, context.trace, args, kwargs)
+        )
         async with self._room:
             process = self._idle.pop() if self._idle else await self._spawn()
             try:

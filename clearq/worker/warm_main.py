@@ -64,7 +64,8 @@ class Line:
 
 def run(app: Any, job: Job, line: Line) -> Said:
     """One call to its end."""
-    context = Context(job.id, job.name, job.attempt, app=app)
+    attempt = 1 + job.failures + job.losses
+    context = Context(job.id, job.name, attempt, job.failures, job.losses, job.enqueued, app, trace=job.trace)
     context.report = lambda fraction, text: line.say(Said(fraction, text))
     enter(context)
     try:

@@ -88,6 +88,13 @@ def sleepy_thread() -> None:
 def process(number: int) -> int:
     return os.getpid()
 
+@app.task(name="second_time_process", where="process", retries=1, retry_delay=0.05)
+def second_time_process() -> list[object]:
+    context = current()
+    if not context.failures:
+        raise ValueError("not yet")
+    return [context.attempt, context.failures, context.losses, context.enqueued > 0]
+
 @app.task(name="sleepy_process", where="process", timeout=0.5)
 def sleepy_process() -> None:
     mark("process", os.getpid())

@@ -14,7 +14,7 @@ from tests.support.functions import Workers
 async def test_calls_end_as_they_should(workers: Workers) -> None:
     """One worker, every kind of end; then a burst has nothing left to do and ends."""
     workers.go()
-    names = ("second_time", "snoozed", "cancelled", "leave", "sleepy", "sleepy_thread")
+    names = ("second_time", "second_time_process", "snoozed", "cancelled", "leave", "sleepy", "sleepy_thread")
     ids = {name: await workers.enqueue(name) for name in names}
     ids["thread"] = await workers.enqueue("thread", 7)
     ids["process"] = await workers.enqueue("process", 1)
@@ -26,6 +26,7 @@ async def test_calls_end_as_they_should(workers: Workers) -> None:
     assert worker.process.wait(30) == 0
 
     assert (found["second_time"].result, workers.marks["try "]) == (b"3", 3)
+    assert found["second_time_process"].result == b"[2,1,0,true]", "a process knows of its task what others know"
     assert found["snoozed"].result == b"1", "a snooze counts as no attempt"
     assert found["cancelled"].status == "stopped"
     assert "not wanted" in found["cancelled"].reason
