@@ -180,14 +180,26 @@ def judge_census(census: Census) -> list[Finding]:
         says = f"{plural(len(strange), 'key')} not as in `clearq doctor --keys`: {_some(strange)}"
         advice = "another program writes into this namespace, or a newer clearq did; nothing here reads them"
         findings = [Finding("keys", Level.ERROR, says, advice)]
+    findings.append(_tasks(census, statuses))
+    if census.permits:
+        wrong = [f"limit {key}: {fault}" for key, fault in census.permits]
+        advice = (
+            "keep this output for a bug report; `clearq queue limit QUEUE NAME --concurrent N` with a higher N helps on"
+        )
+        says = f"{plural(len(wrong), 'key')} with wrong permits: {_some(wrong)}"
+        findings.append(Finding("limits", Level.ERROR, says, advice))
+    return findings
+
+
+def _tasks(census: Census, statuses: str) -> Finding:
+    from clearq.storage.health import Finding, Level
+
     if not census.misplaced:
-        findings.append(Finding("tasks", Level.OK, f"{statuses or 'none yet'}; each stands in its one place"))
-        return findings
+        return Finding("tasks", Level.OK, f"{statuses or 'none yet'}; each stands in its one place")
     examples = [f"{task_id} is {fault}" for task_id, fault in census.misplaced]
     says = f"{plural(len(examples), 'task')} in a wrong place: {_some(examples)}"
     advice = "keep this output for a bug report; `clearq task reset ID` and `enqueue` put a task right"
-    findings.append(Finding("tasks", Level.ERROR, says, advice))
-    return findings
+    return Finding("tasks", Level.ERROR, says, advice)
 
 
 def _some(items: list[str]) -> str:

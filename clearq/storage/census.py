@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from clearq.storage.connection import Storage
+from clearq.storage.permits import Permits, recount
 from clearq.storage.table import row_of
 
 #: Commands in one round trip.
@@ -20,6 +21,8 @@ SLICE = 500
 LOOK = 50
 
 Progress = Callable[[int], None]
+
+_FIELDS = ("status", "fence", "queue", "created", "waits", "limits", "held", "kept", "spent")
 
 
 @dataclass
@@ -31,6 +34,7 @@ class Census:
     mistyped: list[tuple[str, str, str]] = field(default_factory=list)  #: key, its type, the table's type
     tasks: Counter[str] = field(default_factory=Counter)  #: status -> number of tasks
     misplaced: list[tuple[str, str]] = field(default_factory=list)  #: task id, what is wrong
+    permits: list[tuple[str, str]] = field(default_factory=list)  #: limit key and its queue, what is wrong
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,7 @@ class Standing:
 
 async def take(storage: Storage, progress: Progress = lambda count: None) -> Census:
     """Count everything. ``progress`` is told how many keys were read so far."""
-    census = Census()
+    census, permits = Census(), Permits()
     tasks: list[str] = []
     holding: list[str] = []
     read = 0
@@ -76,16 +80,19 @@ async def take(storage: Storage, progress: Progress = lambda count: None) -> Cen
         progress(read)
         for name, kind in zip(names, await _types(storage, names), strict=True):
             _enter(census, name, kind)
+            if kind in ("hash", "zset"):
+                permits.see_key(name)
             if name.startswith("t:"):
                 tasks.append(name[2:])
             elif re.match(r"q:|fn[:.]|limit\.held:|own:", name) and kind in ("zset", "hash"):
                 holding.append(name)
-    suspects = await _suspects(storage, census, tasks, holding)
+    suspects = await _suspects(storage, census, tasks, holding, permits)
     for start in range(0, len(suspects), LOOK):
         slice_ = suspects[start : start + LOOK]
         for task_id, standing in zip(slice_, await standings(storage, slice_, holding), strict=True):
             if (fault := standing.fault()) is not None:
                 census.misplaced.append((task_id, fault))
+    census.permits = await recount(storage, permits)
     return census
 
 
@@ -127,16 +134,21 @@ async def _types(storage: Storage, names: Sequence[str]) -> list[str]:
     return [str(kind) for kind in await storage.commands([("TYPE", storage.keys(name)) for name in names])]
 
 
-async def _suspects(storage: Storage, census: Census, tasks: list[str], holding: list[str]) -> list[str]:
+async def _suspects(
+    storage: Storage, census: Census, tasks: list[str], holding: list[str], permits: Permits
+) -> list[str]:
     """Tasks that stand in the wrong place at first sight."""
     places = await _places(storage, holding)
     suspects = []
     for start in range(0, len(tasks), SLICE):
         ids = tasks[start : start + SLICE]
-        commands = [("HMGET", storage.keys("t", each), "status", "fence", "queue", "created", "waits") for each in ids]
-        for task_id, (status, fence, queue, created, waits) in zip(ids, await storage.commands(commands), strict=True):
+        commands = [("HMGET", storage.keys("t", each), *_FIELDS) for each in ids]
+        for task_id, row in zip(ids, await storage.commands(commands), strict=True):
+            status, fence, queue, created, waits, limits, *rest = row
             if (status, fence, queue, created) == (None, None, None, None):
                 continue  # deleted meanwhile; a place that still names it is among those left over
+            if limits:
+                permits.see_task(status or "queued", queue or "", limits, *(text or "" for text in rest))
             where = (*places.pop(task_id, ()), *(["parents"] if waits else []))
             standing = Standing(status or "queued", fence or "", queue or "", where)
             census.tasks[standing.status] += 1

@@ -161,6 +161,15 @@ def test_keys_prints_the_page(capsys: pytest.CaptureFixture[str]) -> None:
     assert [row["pattern"] for row in json.loads(capsys.readouterr().out)] == [row.pattern for row in PATTERNS]
 
 
+def test_wrong_permits_are_told() -> None:
+    census = Census(permits=[("customer:42 of queue mail", "3 permits are taken, but 2 are accounted for")])
+    found = judge_census(census)
+    assert [(each.check, each.level) for each in found] == [("keys", "ok"), ("tasks", "ok"), ("limits", "error")]
+    assert found[-1].says == (
+        "1 key with wrong permits: limit customer:42 of queue mail: 3 permits are taken, but 2 are accounted for"
+    )
+
+
 def test_many_faults_are_told_in_a_few_words() -> None:
     census = Census(misplaced=[(f"{index:032x}", "queued in a, but it stands in nowhere") for index in range(100)])
     tasks = judge_census(census)[-1]

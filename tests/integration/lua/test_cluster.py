@@ -74,6 +74,7 @@ async def test_no_script_leaves_its_slot(
     await bench.call("move", NOW, "q3", "moved", "front", "", "r")
     await bench.call("position", "moved")
     await bench.call("places", 1, "moved", "q:q2")
+    await bench.call("permits", "q2", "k", 1, "moved", "own:w")
     await bench.call("queue_pause", NOW, "q3", "me", "")
     await bench.call("queue_resume", NOW, "q3")
     await bench.call("dequeue", NOW, "moved")

@@ -8,6 +8,10 @@ from collections.abc import AsyncIterator
 import pytest
 
 from clearq.engine import Engine
+from clearq.engine.functions import Call, End
+from clearq.engine.ids import new_id
+from clearq.models import Lane, WorkerInfo
+from clearq.models.limit import Size
 from clearq.settings import Settings
 from clearq.storage.census import Standing, standings, take
 from tests.support.live import LiveSystem, live_system, spec
@@ -22,10 +26,10 @@ async def live(settings: Settings) -> AsyncIterator[LiveSystem]:
 
 async def test_a_sound_system_has_every_task_in_its_place(live: LiveSystem) -> None:
     census = await take(live.engine.storage)
-    assert census.misplaced == []
+    assert (census.misplaced, census.permits) == ([], [])
     assert census.tasks == {
         "created": 1,
-        "queued": 9,
+        "queued": 12,
         "in_progress": 6,
         "completed": 1,
         "failed": 1,
@@ -75,6 +79,63 @@ async def test_broken_rules_are_found(live: LiveSystem, name: str, command: tupl
     ((task_id, says),) = misplaced
     assert task_id == live.ids[name]
     assert fault in says
+
+
+@pytest.mark.parametrize(
+    ("command", "key", "fault"),
+    [
+        (
+            ("HINCRBY", "permits:mail", "customer:42", "1"),
+            "customer:42",
+            "3 permits are taken, but 2 are accounted for",
+        ),
+        (("HDEL", "permits:mail", "customer:42"), "customer:42", "0 permits are taken, but 2"),
+        (("HSET", "permits:mail", "nobody", "1"), "nobody", "1 permits are taken, but 0"),
+        (("HINCRBY", "queue:mail", "limit:customer", "1"), "customer:42", "1 tasks are held, but 1 permits are free"),
+        (("HDEL", "queue:mail", "limit:customer"), "customer:42", "1 tasks are held, but it has no size"),
+        (("HINCRBY", "queue:mail", "limit:customer", "-1"), "customer:42", "2 of 1 permits are taken, and 1 of their"),
+        (("DEL", "timers"), "mails", "2 permits are taken, but 1"),
+    ],
+)
+async def test_wrong_permits_are_found(live: LiveSystem, command: tuple[str, ...], key: str, fault: str) -> None:
+    verb, name, *rest = command
+    storage = live.engine.storage
+    await storage.command(verb, storage.keys(name), *rest)
+    census = await take(storage)
+    (found,) = census.permits
+    assert found[0] == f"{key} of queue mail"
+    assert fault in found[1]
+    await storage.command("SADD", storage.keys("todo"), f"limit mail {key}")
+    later = (await take(storage)).permits
+    wrong_count = "accounted for" in found[1]
+    assert later == ([found] if wrong_count else []), "unfinished work puts the others right"
+
+
+async def test_no_false_alarm_while_permits_come_and_go(engine: Engine) -> None:
+    """Four workers, keys with one and with two permits, a rate, tasks with several keys."""
+    queue = await engine.queues.create("busy")
+    for name, size in (("one", Size(1)), ("two", Size(2)), ("rate", Size(20, 0.05))):
+        await engine.limits.set(queue.id, name, size)
+    keys = ["one:1 two:1", "two:1", "one:2", "rate", "one:1", "two:2 rate"]
+    done, worked = asyncio.Event(), 0
+
+    async def work(number: int) -> None:
+        nonlocal worked
+        info = WorkerInfo(label=f"w{number}", host="h", lanes=(Lane(queue=queue.id, kind="function"),))
+        holder, ends = await engine.workers.register(info), list[End]()
+        while not done.is_set():
+            calls = [Call(new_id(), "f", b"[]", queue.id, extra={"limits": each}) for each in keys]
+            await engine.functions.enqueue_many(calls)
+            turn = await engine.functions.turn(holder, [(queue.id, 10)], 10, ends)
+            ends = [End(given.id, given.fence, "complete") for given in turn.claims]
+            worked += len(ends)
+
+    workers = [asyncio.create_task(work(number)) for number in range(4)]
+    for _ in range(5):
+        assert (await take(engine.storage)).permits == []
+    done.set()
+    await asyncio.gather(*workers)
+    assert worked > 20
 
 
 async def test_no_false_alarm_while_work_goes_on(engine: Engine) -> None:
