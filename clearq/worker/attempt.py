@@ -38,6 +38,9 @@ from clearq.worker.load import load_app, with_settings
 from clearq.worker.outcomes import BadCall, TimedOut, ended_by
 from clearq.worker.runner import CANCEL_WITHIN, Place, Runner
 
+#: Seconds for the last words on progress.
+TELL_WITHIN = 2.0
+
 #: Seconds after a timeout within which the function must have ended, else its process ends: it blocks the loop, or
 #: holds the interpreter lock.
 OVERDUE_AFTER = CANCEL_WITHIN + 2.0
@@ -187,6 +190,7 @@ class FunctionCall:
                 self._stop()
             end = await ended
             faulthandler.cancel_dump_traceback_later()
+            await runner.tell()
             return self._say(end)
         finally:
             await runner.close()
@@ -237,6 +241,11 @@ class FunctionCall:
 
 class _Runner(Runner):
     """Its process ends with the call."""
+
+    async def tell(self) -> None:
+        """The last progress reaches the server, if it can be reached soon."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._progress.flush(), TELL_WITHIN)
 
     def _timed_out(self, call: Call) -> str:
         return f"timed out after {call.options.timeout:g} s"

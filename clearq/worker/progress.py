@@ -23,6 +23,7 @@ class Progress:
         self._loop = asyncio.get_running_loop()
         self._said: dict[str, tuple[float, str]] = {}
         self._sender: asyncio.Task[None] | None = None
+        self._sending = asyncio.Lock()
 
     def report_of(self, id: str) -> Callable[[float, str], None]:
         """What the context of task ``id`` calls."""
@@ -38,6 +39,11 @@ class Progress:
         """From any thread."""
         self._loop.call_soon_threadsafe(self.say, id, fraction, text)
 
+    async def flush(self) -> None:
+        """Send what was said until now."""
+        await asyncio.sleep(0)  # from threads, too
+        await self._send_said()
+
     async def close(self) -> None:
         """Send nothing more."""
         if self._sender is not None:
@@ -46,13 +52,17 @@ class Progress:
 
     async def _send(self) -> None:
         while self._said:
+            await self._send_said()
+            await asyncio.sleep(EVERY)
+
+    async def _send_said(self) -> None:
+        async with self._sending:
             said, self._said = self._said, {}
             for id, (fraction, text) in said.items():
                 try:
                     await self._engine.tasks.set_progress(id, int(fraction * 100), text)
                 except ClearqError as error:
                     log.debug("progress of %s: %s", id, error)
-            await asyncio.sleep(EVERY)
 
 
 class _Report:

@@ -10,7 +10,7 @@ import pytest
 
 from clearq import as_completed
 from clearq.engine import Engine
-from clearq.errors import FunctionFailed, UsageError
+from clearq.errors import FunctionFailed
 from clearq.models import Status
 from clearq.settings import Settings
 from tests.support.agents import Agents, clearq, output, until, until_file
@@ -153,8 +153,3 @@ async def test_a_key_is_held_until_the_task_has_ended(agent: Any, mytasks: Modul
     await until(free, "the first one is stopped")
     third = await mytasks.until_told.options(unique=True, delay=600).enqueue(str(tmp_path / "mark"))
     assert third.duplicate is False
-
-
-def test_a_cron_rule_is_refused(mytasks: ModuleType) -> None:
-    with pytest.raises(UsageError, match="needs GPUs"):
-        mytasks.app.cron("* * * * *")(mytasks.cancels)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from clearq.errors import UsageError
+from clearq.functions.limits import limit
 from clearq.functions.options import Options, trace_of
 
 
@@ -26,7 +27,10 @@ from clearq.functions.options import Options, trace_of
         {"keep_result": -1},
         {"where": "moon"},
         {"after_rule": "some"},
-        {"gpus": 1},
+        {"gpus": -1},
+        {"gpus": 1, "where": "process"},
+        {"gpus": 1, "keep_result": 60},
+        {"gpus": 1, "limits": limit("lab", concurrent=1)},
         {"priorty": 1},
     ],
 )
