@@ -47,6 +47,15 @@ def place_of(store: ArtifactStore) -> str:
     return "s" + hashlib.sha256(store.url.encode()).hexdigest()[:8]
 
 
+def full(size: int) -> ArtifactFull:
+    """What to say when so many bytes do not fit into Redis."""
+    return ArtifactFull(
+        f"Redis keeps at most {TASK_BYTES // 1024**2} MB of artifacts and large payloads of a task, and this is one of "
+        f"{size:,} bytes. Set CLEARQ_ARTIFACTS_URL to storage that all hosts share, such as s3://bucket/path or a "
+        "mounted folder."
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Blob:
     """One upload; its name is never used again."""
@@ -98,11 +107,7 @@ class Blobs:
             answer = await self._storage.hot("chunk_put", blob.task, blob.name, str(number), chunk, TASK_BYTES)
             if answer[0] == b"full":
                 await self.drop(blob)
-                raise ArtifactFull(
-                    f"Redis keeps at most {TASK_BYTES // 1024**2} MB of artifacts and large payloads of a task, "
-                    f"and this is one of {len(data):,} bytes. Set CLEARQ_ARTIFACTS_URL to storage that all hosts "
-                    "share, such as s3://bucket/path or a mounted folder."
-                )
+                raise full(len(data))
 
     async def get(self, blob: Blob) -> bytes:
         """Its bytes. Raises ArtifactMissing."""

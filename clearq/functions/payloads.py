@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import hashlib
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -50,7 +49,7 @@ class Payloads:
         async def one(call: Call) -> Call:
             async with room:
                 name = f"args.{nonce()}"
-                return replace(call, args=await self.keep(call.id, name, call.args, f"arguments of {call.fn}"))
+                return call._replace(args=await self.keep(call.id, name, call.args, f"arguments of {call.fn}"))
 
         moved = await asyncio.gather(*(one(call) for call in calls))
         took = boottime() - began

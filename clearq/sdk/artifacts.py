@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clearq.artifacts import ArtifactStore, store_for
+from clearq.artifacts import ArtifactStore, has_store, store_for
 from clearq.artifacts.cache import DownloadCache
 from clearq.errors import ArtifactError
 from clearq.models import ArtifactInfo
+from clearq.sdk.chunks import ChunkStore
 from clearq.sdk.connection import connection
 from clearq.sdk.face import TaskHandle
 from clearq.sdk.serialize import Packed, pack, unpack
@@ -114,7 +115,7 @@ class _Plan:
 
     name: str
     packed: Packed
-    store: ArtifactStore
+    store: ArtifactStore | ChunkStore
     metadata: Mapping[str, str]
     preview: str
     delete_after: bool
@@ -225,11 +226,11 @@ class ArtifactsOf(TaskHandle):
         run.outbox.deeds.add(put)
         run.outbox.wake()
 
-    def _store(self) -> ArtifactStore:
+    def _store(self) -> ArtifactStore | ChunkStore:
         settings = connection().settings
         if self._run is not None and self._run.output_uri:
             return ArtifactStore(self._run.output_uri, DownloadCache(settings.home / "downloads"))
-        return store_for(settings)
+        return store_for(settings) if has_store(settings) else _chunks()
 
     @property
     def artifacts(self) -> dict[str, Artifact]:
@@ -275,13 +276,19 @@ class ArtifactsOf(TaskHandle):
                 raise
 
 
-def _store_of(url: str) -> ArtifactStore:
-    """The store of the settings, or for a file elsewhere one that can only read."""
+def _store_of(url: str) -> ArtifactStore | ChunkStore:
+    """Redis for what lies there, else the store of the settings, or for a file elsewhere one that can only read."""
     settings = connection().settings
-    try:
+    if ChunkStore.holds(url):
+        return _chunks()
+    if has_store(settings):
         return store_for(settings)
-    except ArtifactError:
-        return ArtifactStore(str(settings.home / "artifacts"), DownloadCache(settings.home / "downloads"))
+    return ArtifactStore(str(settings.home / "artifacts"), DownloadCache(settings.home / "downloads"))
+
+
+def _chunks() -> ChunkStore:
+    open_connection = connection()
+    return ChunkStore(open_connection, DownloadCache(open_connection.settings.home / "downloads"))
 
 
 def _unzipped(path: Path, digest: str) -> Path:

@@ -9,9 +9,20 @@ from pathlib import Path
 import pytest
 
 from clearq import Task, TaskTypes
-from clearq.errors import QueueNotFound, SpecError, StatusConflict, TaskFailed, TaskNotFound, UsageError, WaitTimeout
+from clearq.errors import (
+    ArtifactError,
+    QueueNotFound,
+    SpecError,
+    StatusConflict,
+    TaskFailed,
+    TaskNotFound,
+    UsageError,
+    WaitTimeout,
+)
 from clearq.models import ExecutorKind
+from clearq.sdk.connection import connection
 from clearq.settings import Settings
+from tests.support.state import names
 
 pytestmark = pytest.mark.usefixtures("sdk")
 
@@ -319,6 +330,29 @@ def test_artifacts_of_another_task(sdk: Settings, tmp_path: Path) -> None:
     assert (artifacts["remote"].url, artifacts["remote"].type) == ("s3://bucket/x", "url")
     task.delete_artifacts(["report"])
     assert set(task.artifacts) == {"model", "remote"}
+
+
+def test_artifacts_without_a_store_lie_in_redis(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CLEARQ_ARTIFACTS_URL")
+    task = draft()
+    assert task.upload_artifact("report", {"acc": 0.9})
+    assert task.upload_artifact("weights", bytes(20 * 1024 * 1024))
+    assert task.upload_artifact("weights", b"x" * 20 * 1024 * 1024), "the older one makes room"
+    artifacts = task.artifacts
+    assert artifacts["report"].get() == {"acc": 0.9}
+    assert artifacts["report"].url.startswith(f"clearq:{task.id}/")
+    assert artifacts["weights"].get() == b"x" * 20 * 1024 * 1024
+    with pytest.raises(ArtifactError, match=r"at most 32 MB .* Set CLEARQ_ARTIFACTS_URL"):
+        task.upload_artifact("more", bytes(20 * 1024 * 1024))
+    with pytest.raises(ArtifactError, match=r"at most 32 MB .* Set CLEARQ_ARTIFACTS_URL"):
+        task.upload_artifact("huge", bytes(40 * 1024 * 1024))
+    task.delete_artifacts(["weights"])
+    assert task.upload_artifact("more", bytes(20 * 1024 * 1024))
+    state = connection().call(lambda engine: names(engine.storage))
+    assert len([key for key in state if ":chunk:" in key]) == 2
+    assert task.delete()
+    state = connection().call(lambda engine: names(engine.storage))
+    assert [key for key in state if ":chunk" in key] == []
 
 
 def test_reports_for_another_task() -> None:
