@@ -28,9 +28,6 @@ MEASUREMENTS: dict[str, Callable[..., Any]] = {
     "cold": latency.cold,
     "idle": idle.agent,
     "claims": claims.growing,
-    "waiting": waiting.functions,
-    "crowd": crowd.idle_workers,
-    "processes": processes.worker_cpu,
     "limits": limits.cost,
 }
 
