@@ -83,8 +83,11 @@ class Workers:
         stops = int(answer[2])
         return Beat(stop=tuple(answer[3 : 3 + stops]), lost=tuple(answer[3 + stops :]), work=answer[1] == "1")
 
-    async def wait_bell(self, holder_id: str, timeout: float) -> bool:
-        """Block until this process is rung, at most ``timeout`` seconds. Raises StorageUnavailable."""
+    async def wait_bell(self, holder_id: str, timeout: float) -> bytes:
+        """Block until this process is rung, at most ``timeout`` seconds; what the bell says, empty when it was silent.
+
+        Raises StorageUnavailable.
+        """
         return await self._storage.bell(self._storage.keys("bell", holder_id), timeout)
 
     async def list(self, *, all: bool = False) -> builtins.list[Worker]:

@@ -8,12 +8,12 @@ import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from clearq.engine.functions import State
 from clearq.errors import StorageError, StorageUnavailable
 from clearq.models.ids import nonce
 
 if TYPE_CHECKING:
     from clearq.engine import Engine
-    from clearq.engine.functions import State
 
 log = logging.getLogger("clearq.functions")
 
@@ -101,15 +101,19 @@ class Waits:
         return None
 
     async def _listen(self) -> None:
-        register = False
+        register = told = False
         while True:
-            self._forget_cancelled()
+            if not told:
+                self._forget_cancelled()
             if not self._waiting:
                 self._wanted.clear()
                 await self._wanted.wait()
             try:
-                rung = await self._engine.workers.wait_bell(self.name, SWEEP)
-                register = register or not rung
+                word = await self._engine.workers.wait_bell(self.name, SWEEP)
+                if told := len(word) > 1:
+                    self._told(word)
+                    continue
+                register = register or not word
                 pause = len(self._waiting) * PAUSE_EACH
                 if pause > PAUSE_LEAST:
                     await asyncio.sleep(min(PAUSE_MOST, pause))
@@ -124,15 +128,23 @@ class Waits:
                 log.exception("waiting for results failed")
                 await asyncio.sleep(1.0)
 
+    def _told(self, word: bytes) -> None:
+        """The bell itself brings a result: id, status and all the rest."""
+        id, status, result = word.split(b" ", 2)
+        self._hand_out(id.decode(), State(status.decode(), result, b"", ""))
+
+    def _hand_out(self, id: str, state: State) -> None:
+        for future in self._waiting.pop(id, []):
+            with contextlib.suppress(asyncio.InvalidStateError):
+                future.set_result(state)
+
     async def _look(self, ids: Sequence[str], *, register: bool) -> None:
         for start in range(0, len(ids), SLICE):
             some = ids[start : start + SLICE]
             states = await self._engine.functions.states(some, self.name if register else "")
             for id, state in zip(some, states, strict=True):
                 if state.ended:
-                    for future in self._waiting.pop(id, []):
-                        with contextlib.suppress(asyncio.InvalidStateError):
-                            future.set_result(state)
+                    self._hand_out(id, state)
 
     def _forget_cancelled(self) -> None:
         gone = [id for id, futures in self._waiting.items() if all(future.done() for future in futures)]

@@ -216,8 +216,10 @@ class Storage:
         if self._closed:
             raise StorageUnavailable(f"The connection to {mask_url(self.url)} was closed; make a new one.")
 
-    async def bell(self, key: str, timeout: float) -> bool:
-        """Wait until the list ``key`` has an entry, and take it. On a thin connection: it is what a latency is made of.
+    async def bell(self, key: str, timeout: float) -> bytes:
+        """Wait until the list ``key`` has an entry, and take it; empty if none came.
+
+        On a thin connection, for it is what a latency is made of.
 
         Raises StorageUnavailable; it is not repeated, whoever waits looks at the truth again anyway.
         """
@@ -231,7 +233,7 @@ class Storage:
                         self._bells.discard(kept)
                 wire = wire or await self._new_wire(DAY)
                 self._bells.add(wire)
-                rung = await wire.call("BLPOP", key, str(timeout)) is not None
+                answer = await wire.call("BLPOP", key, str(timeout))
         except BaseException as error:
             if wire is not None:
                 self._bells.discard(wire)
@@ -243,7 +245,7 @@ class Storage:
             raise
         if wire.open:
             self._idle_bells.append(wire)
-        return rung
+        return answer[1] if answer else b""
 
     async def block(self, *arguments: Argument, timeout: float) -> Any:
         """One blocking command on a connection of its own; ``timeout`` is the one given to the command.

@@ -51,7 +51,7 @@ PATTERNS = (
     KeyPattern("beats", "hash", "heartbeat counter of every lease holder"),
     KeyPattern("own:<holder>", "hash", "task id to fence, order score and stop mark of each attempt it answers for"),
     KeyPattern("idle:<lane>", "zset", "workers that found the lane empty"),
-    KeyPattern("bell:<process>", "list", "wakes one process; at most 8 entries for 60 s"),
+    KeyPattern("bell:<process>", "list", "wakes one process: `1`, or a small result it waits for; 8 entries, 60 s"),
     KeyPattern("gpus:<host>", "hash", "GPU UUID to the task and fence that hold it, or that it is draining after"),
     KeyPattern("log:<task>", "stream", "console output: at, stream, text; capped tail"),
     KeyPattern("scalars:<task>", "hash", "metric to: last min max iteration count"),

@@ -123,9 +123,10 @@ class MemoryStorage(Storage):
                 return [key, value]
         return None
 
-    async def bell(self, key: str, timeout: float) -> bool:
+    async def bell(self, key: str, timeout: float) -> bytes:
         """Wait for an entry of the list and take it."""
-        return await self.block("BLPOP", key, timeout, timeout=timeout) is not None
+        answer = await self.block("BLPOP", key, timeout, timeout=timeout)
+        return str(answer[1]).encode("utf-8", "surrogateescape") if answer else b""
 
     def _time(self) -> list[str]:
         now = self._now()

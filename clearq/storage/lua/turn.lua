@@ -31,6 +31,8 @@ local stale, ended, finished, running, limited, fair = {}, {}, {}, {}, false, fa
 local END_MORE = { 'app', 'keep', 'unique', 'unique.mode', 'waited', 'parent_of', 'priority', 'failures',
   'limits', 'spent', 'fair' }
 
+local TOLD, TOLD_BYTES = 4, 4096
+
 local function count_end(fn, how)
   local word = fn .. ' ' .. how
   ended[word] = (ended[word] or 0) + 1
@@ -94,7 +96,11 @@ local function settle_end(at, entry)
   else
     later().settle(id, task, now, how == 'complete' and 'completed' or how == 'stop' and 'stopped' or 'failed')
   end
-  if task.waited then wake_waiters(id) end
+  if task.waited then
+    -- Few small results are told at once: it saves their clients a look.
+    local told = how == 'complete' and #ARGV < first_end + 6 * TOLD and #payload <= TOLD_BYTES
+    wake_waiters(id, told and id .. ' completed ' .. payload or nil)
+  end
 end
 
 if first_end <= #ARGV then

@@ -81,11 +81,26 @@ async def test_a_result_is_kept_for_its_time(bench: Bench) -> None:
     assert "args" not in state["t:a"]
     assert f"own:{WORKER}" not in state
     assert state["queue:default"]["running"] == "0"
-    assert state["bell:client"] == ["1"]
+    assert state["bell:client"] == ["a completed 42"]
     assert state["events.fn"][-1] == {"at": str(LATER), "name": "ended", "app.f complete": "2"}
     lives = await lifetimes(bench.storage)
     assert lives["t:a"] > 3_000_000 > 120_000 >= lives["t:b"] > 60_000
     await bench.refuse(*turn[:3], "n2", *turn[4:], answer=["empty", [], []])
+
+
+async def test_a_bell_tells_few_small_results(bench: Bench) -> None:
+    """All that it drops must be seen by a look that comes later."""
+    ids = [f"t{number}" for number in range(9)]
+    await started(bench, *ids, "large", "x", "y", "z")
+    await bench.call("wait_many", "client", *ids, "large", "x", "y", "z")
+    for number, id in enumerate(ids):
+        await bench.call(*call(0, end(id, payload=str(number)), nonce=f"n{number + 2}", number=number + 2))
+    told = [f"{id} completed {number}" for number, id in enumerate(ids[:4])]
+    assert (await bench.state())["bell:client"] == [*told, "1", "1", "1", "1"]
+    await bench.command("DEL", "bell:client")
+    await bench.call(*call(0, end("large", payload="x" * 5000), nonce="m", number=20))
+    await bench.call(*call(0, end("x"), end("y", "fail", "why"), nonce="o", number=21))
+    assert (await bench.state())["bell:client"] == ["1", "x completed 42", "1"]
 
 
 async def test_a_retry_waits_its_pause_at_its_place(bench: Bench) -> None:

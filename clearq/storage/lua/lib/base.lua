@@ -44,12 +44,14 @@ local function done_before(request)
   return (request or '') ~= '' and call('GET', P .. 'done:' .. request) or nil
 end
 
--- Wake one process. A bell says "look", nothing more.
-local function ring(process)
+-- Wake one process. A bell says "look"; for one that looks for very little it may say at once what there is to see
+-- (`word`). A ninth entry is dropped: by then the last four only say "look", so what was dropped will be seen.
+local function ring(process, word)
   local bell = P .. 'bell:' .. process
-  call('RPUSH', bell, '1')
-  call('LTRIM', bell, 0, 7)
-  call('PEXPIRE', bell, 60000)
+  local entries = call('RPUSH', bell, word or '1')
+  if entries == 1 then call('PEXPIRE', bell, 60000) end
+  if word and entries > 4 then call('LSET', bell, -1, '1') end
+  if entries > 8 then call('LTRIM', bell, 0, 7) end
 end
 
 -- Wake up to `count` workers that found the lane empty, the last that came first.

@@ -110,8 +110,8 @@ local function take_from_queue(id, task)
   call('HDEL', task_key(id), 'due', 'score')
 end
 
-local function wake_waiters(id)
+local function wake_waiters(id, word)
   local waiters = P .. 'waiters:' .. id
-  for _, client in ipairs(call('SMEMBERS', waiters)) do ring(client) end
+  for _, client in ipairs(call('SMEMBERS', waiters)) do ring(client, word) end
   call('DEL', waiters)
 end
