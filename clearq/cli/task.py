@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from clearq.cli import task_dead, task_edit, task_logs, task_verbs
+from clearq.cli.call_view import call_of
 from clearq.cli.context import Context
 from clearq.cli.follow import exit_code_of
 from clearq.cli.task_verbs import name_tasks
@@ -107,6 +108,7 @@ async def show_task(args: Namespace, ctx: Context) -> int:
     scalars = await engine.metrics.summary(task.id)
     values = await engine.metrics.single_values(task.id)
     artifacts = await engine.artifacts.list(task.id)
+    call = await call_of(engine, task.id)
     if ctx.out.json:
         ctx.out.data(
             {
@@ -115,11 +117,15 @@ async def show_task(args: Namespace, ctx: Context) -> int:
                 "scalars": scalars,
                 "single_values": values,
                 "artifacts": artifacts,
+                "call": call.plain() if call else None,
             }
         )
         return 0
     names = {queue.id: queue.name for queue in await engine.queues.list()}
     task_page(ctx.out, task, queue=names.get(task.queue, task.queue), why=why, now=await engine.now())
+    if call is not None and any(value for _, value in call.rows):
+        ctx.out.heading("Call")
+        ctx.out.fields(call.rows)
     results(ctx.out, scalars, values, artifacts)
     return 0
 

@@ -90,6 +90,8 @@ def decode_spec(fields: Mapping[str, str]) -> TaskSpec:
     spec["parameters"] = _parameters(fields)
     for target, prefix in (("properties", "prop:"), ("configurations", "conf:")):
         spec[target] = {name.removeprefix(prefix): value for name, value in fields.items() if name.startswith(prefix)}
+    if "fn" in fields and "name" not in fields:  # lean: a function's name says it all
+        spec |= {"name": fields["fn"], "type": "custom", "executor": "function"}
     spec.setdefault("name", "?")
     return TaskSpec.model_validate(spec)
 

@@ -13,9 +13,10 @@ from clearq.storage import Storage
 
 log = logging.getLogger("clearq.sweeper")
 
-#: Seconds between looks; between tries of those that have not got the seat.
+#: Seconds between looks; until the seat is free when its holder is gone; between tries of those that have not got it.
 INTERVAL = 10.0
-SEAT = 60.0
+SEAT = 30.0
+TRY = 60.0
 
 
 class Sweeper:
@@ -29,7 +30,7 @@ class Sweeper:
     async def tick(self) -> float | None:
         """One slice; at once again when there is more."""
         if not await self._seat.keep():
-            return SEAT
+            return TRY
         more, files = await self._blobs.sweep()
         if files:
             await self._blobs.deleted(await asyncio.to_thread(self._delete, files))
