@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from clearq.models import Queue, Stage, Status, Task, Worker
 from clearq.models.limit import LimitKey, Size
+from clearq.models.task import ExecutorKind
 from clearq.policies.decide import Card, Host, Waiting, obstacle
 
 #: What an agent runs that does not say so itself.
@@ -24,7 +25,8 @@ def explain(
     """One sentence that says what ``task`` waits for, or that it does not wait.
 
     ``queue``: the one it waits in; ``ahead``: tasks before it there; ``workers``: all live workers;
-    ``now``: the server's time; ``limit``: the key it is held on. The first reason that holds is the answer, the hardest one first.
+    ``now``: the server's time; ``limit``: the key it is held on. The first reason that holds is the answer, the
+    hardest one first.
     """
     if task.status is not Status.QUEUED:
         return _not_waiting(task)
@@ -35,13 +37,14 @@ def explain(
     if queue.pause is not None:
         why = f" because {queue.pause.why}" if queue.pause.why else ""
         return f"Queue {queue.name!r} was paused by {queue.pause.by or 'somebody'}{why}; resume it to go on."
+    lean = task.spec.executor is ExecutorKind.FUNCTION and not task.spec.function.name
+    serving = [worker for worker in workers if worker.alive and _serves(worker, queue, lean)]
+    nobody = "" if serving else _nobody(queue, lean)
     if limit is not None:
-        return _held(limit)
-    serving = [worker for worker in workers if worker.alive and _serves(worker, queue)]
-    if not serving:
-        start = f"clearq agent daemon --queue {queue.name!r}"
-        return f"No worker serves queue {queue.name!r}; start one with: {start}"
-    return _no_fit(task, serving) or _busy(ahead, serving, queue)
+        return f"{_held(limit)} {nobody}".rstrip()
+    if nobody:
+        return nobody
+    return ("" if lean else _no_fit(task, serving)) or _busy(ahead, serving, queue)
 
 
 def _not_waiting(task: Task) -> str:
@@ -72,8 +75,18 @@ def _retry_words(task: Task) -> str:
     return f" (retry after failure {task.failures}: {task.status_reason or 'no reason given'})" if task.failures else ""
 
 
-def _serves(worker: Worker, queue: Queue) -> bool:
-    return any(lane.queue == queue.id and lane.kind == "script" for lane in worker.info.lanes)
+def _nobody(queue: Queue, lean: bool) -> str:
+    start = (
+        f"clearq worker run MODULE:APP --queues {queue.name!r}"
+        if lean
+        else f"clearq agent daemon --queue {queue.name!r}"
+    )
+    return f"No worker serves queue {queue.name!r}; start one with: {start}"
+
+
+def _serves(worker: Worker, queue: Queue, lean: bool) -> bool:
+    kind = "function" if lean else "script"
+    return any(lane.queue == queue.id and lane.kind.partition(".")[0] == kind for lane in worker.info.lanes)
 
 
 def _no_fit(task: Task, serving: Sequence[Worker]) -> str:

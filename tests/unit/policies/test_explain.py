@@ -17,6 +17,7 @@ from clearq.models import (
     Worker,
     WorkerInfo,
 )
+from clearq.models.limit import LimitKey
 from clearq.policies import explain
 
 QUEUE = Queue(id="gpu", name="GPU Queue")
@@ -54,7 +55,30 @@ def worker(*, gpus=(), tasks=(), queue="gpu", kind="script", executors=(), state
         ),
         ({"task": task()}, ["No worker serves", "GPU Queue"]),
         ({"task": task(), "workers": [worker(queue="other")]}, ["No worker serves"]),
-        ({"task": task(), "workers": [worker(kind="function")]}, ["No worker serves"]),
+        ({"task": task(), "workers": [worker(kind="function")]}, ["No worker serves", "clearq agent"]),
+        (
+            {"task": task(executor="function")},
+            ["No worker serves", "clearq worker run MODULE:APP --queues 'GPU Queue'"],
+        ),
+        ({"task": task(executor="function"), "workers": [worker()]}, ["No worker serves"]),
+        ({"task": task(executor="function"), "workers": [worker(kind="function.app")]}, ["about to take it"]),
+        (
+            {
+                "task": task(executor="function", held_on="a:1"),
+                "limit": LimitKey(key="a:1", permits=2, taken=2, held=3),
+                "workers": [worker(kind="function")],
+            },
+            ["limit 'a:1'", "2 of 2 are taken", "3 tasks wait"],
+        ),
+        (
+            {"task": task(executor="function"), "limit": LimitKey(key="a", permits=5, period=60, taken=5, held=1)},
+            ["limit 'a'", "5/m are used up", "the only one", "No worker serves"],
+        ),
+        (
+            {"task": task(), "limit": LimitKey(key="a", permits=5, taken=3, held=1), "workers": [worker()]},
+            ["limit 'a'", "2 are free just now"],
+        ),
+        ({"task": task(), "limit": LimitKey(key="a"), "workers": [worker()]}, ["is not limited any more"]),
         ({"task": task(), "workers": [worker(alive=False)]}, ["No worker serves"]),
         (
             {"task": task(gpus=2), "workers": [worker(gpus=("G0",)), worker()]},
