@@ -7,7 +7,7 @@ import socket
 from argparse import Namespace
 from typing import Any
 
-from clearq.cli import queue_limit
+from clearq.cli import queue_fair, queue_limit
 from clearq.cli.context import Context
 from clearq.cli.queue_view import history_page, queue_page, queue_table
 from clearq.cli.text import clean, plural
@@ -23,6 +23,7 @@ def register(subparsers: Any) -> None:
     _register_changes(verbs)
     _register_move(verbs)
     queue_limit.register(verbs)
+    queue_fair.register(verbs)
 
 
 def _register_listing(verbs: Any) -> None:
@@ -45,6 +46,10 @@ def _register_changes(verbs: Any) -> None:
     create = verbs.add_parser("create", help="make a queue")
     create.add_argument("queue", metavar="NAME", nargs="+")
     create.add_argument("--tag", action="append", default=[], help="may be given again")
+    create.add_argument(
+        "--fair", action="store_true", help="the keys of its tasks take turns: see `clearq help queues`"
+    )
+    queue_fair.add_weights(create)
     create.set_defaults(run=create_queues)
 
     rm = verbs.add_parser("rm", help="delete a queue")
@@ -111,15 +116,19 @@ async def show_queue(args: Namespace, ctx: Context) -> int:
     tasks = await engine.queues.waiting(queue.id, limit=args.limit)
     workers = [w for w in await engine.workers.list() if any(lane.queue == queue.id for lane in w.info.lanes)]
     limits = await engine.limits.list(queue.id)
+    keys = await engine.fair.keys(queue.id) if queue.fair else []
     if ctx.out.json:
         document = queue.model_dump(mode="json")
         listening = [worker.info.label for worker in workers]
-        ctx.out.data({**document, "tasks": tasks, "listening": listening, "limits": limits})
+        ctx.out.data({**document, "tasks": tasks, "listening": listening, "limits": limits, "keys": keys})
     else:
         queue_page(ctx.out, queue, tasks, workers, await engine.now())
         if limits:
             ctx.out.heading("Limits by key")
             queue_limit.limit_table(ctx.out, limits)
+        if keys:
+            ctx.out.heading("Keys that take turns")
+            queue_fair.key_table(ctx.out, keys)
     return 0
 
 
@@ -138,7 +147,8 @@ async def show_history(args: Namespace, ctx: Context) -> int:
 async def create_queues(args: Namespace, ctx: Context) -> int:
     """Make queues; prints the id of each."""
     engine = await ctx.engine()
-    made = [await engine.queues.create(name, tags=tuple(args.tag)) for name in args.queue]
+    how = {"tags": tuple(args.tag), "fair": args.fair, "weights": dict(args.weight)}
+    made = [await engine.queues.create(name, **how) for name in args.queue]
     if ctx.out.json:
         ctx.out.data(made)
         return 0

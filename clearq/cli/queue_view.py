@@ -65,6 +65,7 @@ def queue_page(out: Output, queue: Queue, tasks: Sequence[Task], workers: Sequen
             ("Id", queue.id),
             ("State", _state(queue)),
             ("Paused", _pause(queue, now)),
+            ("Order", "fair: keys take turns" if queue.fair else ""),
             ("Tags", ", ".join(queue.tags)),
             (
                 "Waiting",

@@ -55,6 +55,7 @@ def _where(group: Any) -> None:
         "--priority", type=int, default=0, metavar="N", help="-1000 to 1000; higher runs first (default 0)"
     )
     group.add_argument("--delay", type=seconds, metavar="TIME", help="not before so long: 30s, 10m, 1h30m")
+    group.add_argument("--fair-key", metavar="KEY", help="its key in a fair queue, whose keys take turns")
     group.add_argument("--key", help="submit at most once under this key; again: the first task's id")
 
 
@@ -126,6 +127,7 @@ async def run(args: Namespace, ctx: Context) -> int:
         delay=args.delay,
         key=args.key,
         create_queue=args.create_queue,
+        fair=args.fair_key,
     )
     if args.detach:
         return await _detached(engine, task_id, ctx)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from clearq.errors import ConflictError, QueueNotFound, Stale, StatusConflict, TaskNotFound
+from clearq.errors import ConflictError, QueueNotFound, Stale, StatusConflict, TaskNotFound, UsageError
 
 _ADVICE = {
     "created": "It is a draft: enqueue it first.",
@@ -26,6 +26,14 @@ def missing_queue(name: str, existing: Sequence[str]) -> QueueNotFound:
     names = ", ".join(repr(other) for other in sorted(existing)[:20]) or "none"
     return QueueNotFound(
         f"There is no queue {name!r}. Queues are: {names}. Create it with `clearq queue create {name!r}`."
+    )
+
+
+def not_fair(queue: str) -> UsageError:
+    """A key of a fair queue was given to an ordinary one."""
+    return UsageError(
+        f"Queue {queue!r} is not fair: it serves in order of arrival, and takes no keys. While nothing waits in it, "
+        f"`clearq queue fair {queue!r} --on` changes that; or name a new queue, which is made fair."
     )
 
 

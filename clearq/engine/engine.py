@@ -11,6 +11,7 @@ from clearq.engine.blobs import Blobs
 from clearq.engine.claims import Claims
 from clearq.engine.cron import Cron
 from clearq.engine.events import Events
+from clearq.engine.fair import Fair
 from clearq.engine.figures import FigureReader
 from clearq.engine.functions import Functions
 from clearq.engine.history import Historian
@@ -45,6 +46,7 @@ class Engine:
         self.events = Events(storage)
         self.functions = Functions(storage)
         self.limits = Limits(storage)
+        self.fair = Fair(storage)
         self.cron = Cron(storage)
         self.logs = Logs(storage)
         self.metrics = Metrics(storage)

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 from clearq.engine import codec
-from clearq.engine.answers import missing_task
+from clearq.engine.answers import missing_task, not_fair
 from clearq.engine.ids import nonce
 from clearq.errors import UsageError
 from clearq.models.queue import slug
@@ -21,6 +21,9 @@ BULK = 1000
 
 #: The same for tasks with limits by key.
 BULK_LIMITED = 100
+
+#: Words that stand for the whole call, which then has done nothing.
+_REFUSED = {b"no_parent": missing_task, b"not_fair": not_fair}
 
 How = Literal["complete", "retry", "fail", "stop", "release"]
 
@@ -39,8 +42,8 @@ class Call(NamedTuple):
     priority: int = 0
     delay: float | None = None  #: seconds
     due: float | None = None  #: seconds since the epoch
-    #: Fields that only some tasks have: app, unique, unique.mode, unique.ms, after, after.rule, keep, options, limits
-    #: (keys of limits, see ``limits.limit_key``, space-separated); last, sizes (``name=size`` of those limits).
+    #: Fields that only some tasks have: app, unique, unique.mode, unique.ms, after, after.rule, keep, options, fair,
+    #: limits (keys of limits, see ``limits.limit_key``, space-separated); last, sizes (``name=size`` of those limits).
     extra: Mapping[str, str] = NOTHING
 
 
@@ -147,7 +150,7 @@ class Functions:
 
     def _answered(self, pending: list[tuple[Call, asyncio.Future[str]]], words: Any) -> None:
         """Whatever went wrong, the long way is safe: the same tasks again change nothing."""
-        if isinstance(words, Exception) or words[0] == b"no_parent":
+        if isinstance(words, Exception) or words[0] in _REFUSED:
             self._send_later(pending)
             return
         for (_, future), word in zip(pending, words, strict=True):
@@ -178,7 +181,7 @@ class Functions:
     async def enqueue_many(self, calls: Sequence[Call]) -> list[str]:
         """Enqueue in order, one round trip per thousand. Each thousand is all or nothing.
 
-        Raises TaskNotFound when a task to run after does not exist.
+        Raises TaskNotFound when a task to run after does not exist, UsageError when a queue takes no fair keys.
         """
         words: list[str] = []
         for part in _slices(calls):
@@ -186,8 +189,8 @@ class Functions:
             for call in part:
                 flat += _arguments(call)
             answer = await self._storage.hot("enqueue_many", *flat)
-            if answer and answer[0] == b"no_parent":
-                raise missing_task(answer[1].decode())
+            if answer and answer[0] in _REFUSED:
+                raise _REFUSED[answer[0]](answer[1].decode())
             words += [word.decode() for word in answer]
         return words
 
@@ -208,6 +211,8 @@ class Functions:
         match answer[0]:
             case "no_parent":
                 raise missing_task(answer[1])
+            case "not_fair":
+                raise not_fair(answer[1])
             case "duplicate":
                 return f"duplicate {answer[1]}"
         return str(answer[0])

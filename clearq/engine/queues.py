@@ -11,15 +11,13 @@ import orjson
 from clearq.clock import seconds
 from clearq.engine import codec
 from clearq.engine.answers import missing_queue, missing_task, unexpected
+from clearq.engine.fair import weight_words
 from clearq.engine.ids import nonce
 from clearq.engine.series import QueueSample, read_series
 from clearq.errors import ConflictError, QueueExists, QueueNotEmpty, StatusConflict, UsageError
 from clearq.models.queue import Pause, Place, Queue, slug
 from clearq.models.task import Task
 from clearq.storage import Storage
-
-#: Turns that a key of a fair queue may have for one of another key.
-MOST_WEIGHT = 1000
 
 
 class Queues:
@@ -39,7 +37,7 @@ class Queues:
             raise UsageError("A queue's name must not be empty.")
         if weights and not fair:
             raise UsageError("Weights are for the keys of a fair queue: create it with fair=True.")
-        tag_list, marks = orjson.dumps(list(tags)).decode(), ["1" if fair else "", *_weights(weights)]
+        tag_list, marks = orjson.dumps(list(tags)).decode(), ["1" if fair else "", *weight_words(weights)]
         word, id = await self._storage.script("queue_create", "", name, slug(name), tag_list, nonce(), *marks)
         if word == "exists":
             raise QueueExists(f"Queue {name!r} exists already (id {id}).")
@@ -137,36 +135,6 @@ class Queues:
             raise QueueExists(f"Another queue is called {new!r} (id {answer[1]}).")
         return await self.get(answer[1])
 
-    async def set_fair(self, name: str, fair: bool | None = None, *, weights: Mapping[str, int] | None = None) -> Queue:
-        """Let the keys of a queue take turns, or no more; None leaves that and sets ``weights`` only (1 is the usual).
-
-        Weights hold for what is enqueued from now on. Raises QueueNotFound, QueueNotEmpty (it changes only while
-        nothing waits in it), UsageError.
-        """
-        id = await self.resolve(name)
-        wanted = "" if fair is None else "1" if fair else "0"
-        answer = await self._storage.script("queue_fair", "", id, wanted, *_weights(weights))
-        if answer[0] == "no_queue":
-            raise await self._missing(name)
-        if answer[0] == "not_empty":
-            raise QueueNotEmpty(
-                f"{answer[2]} tasks wait in queue {name!r} in the order it has now. Let them run, or clear it, before it"
-                " becomes " + ("fair." if fair else "ordinary.")
-            )
-        if answer[0] == "not_fair":
-            raise UsageError(f"Weights are for fair queues. Make it one first: clearq queue fair {name!r} --on")
-        return await self.get(id)
-
-    async def weights(self, name: str) -> dict[str, int]:
-        """The keys of a fair queue that have another weight than 1."""
-        key, weights, cursor = self._storage.keys("fair", await self.resolve(name)), {}, "0"
-        while True:
-            cursor, flat = await self._storage.command("HSCAN", key, cursor, "MATCH", "w:*", "COUNT", 1000)
-            pairs = flat.items() if isinstance(flat, dict) else zip(flat[::2], flat[1::2], strict=True)
-            weights.update({field[2:]: int(weight) for field, weight in pairs})
-            if str(cursor) == "0":
-                return dict(sorted(weights.items()))
-
     async def waiting(self, name: str, *, offset: int = 0, limit: int = 100) -> builtins.list[Task]:
         """The waiting tasks in the order in which they will be taken."""
         keys, id = self._storage.keys, await self.resolve(name)
@@ -263,17 +231,6 @@ def decode_queue(
         workers=workers,
         oldest=oldest,
     )
-
-
-def _weights(weights: Mapping[str, int] | None) -> builtins.list[str]:
-    flat = []
-    for key, weight in (weights or {}).items():
-        if not 1 <= weight <= MOST_WEIGHT:
-            raise UsageError(
-                f"Weight {weight} of key {key!r} is out of range: it is a whole number of 1 to {MOST_WEIGHT}."
-            )
-        flat += [key, str(weight)]
-    return flat
 
 
 def _place(place: Place) -> tuple[str, str]:

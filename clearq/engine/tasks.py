@@ -10,7 +10,8 @@ from typing import Literal
 
 from clearq.clock import milliseconds, seconds
 from clearq.engine import codec
-from clearq.engine.answers import conflict, missing_queue, missing_task, stale, unexpected
+from clearq.engine.answers import conflict, missing_queue, missing_task, not_fair, stale, unexpected
+from clearq.engine.fair import checked_key
 from clearq.engine.ids import new_id, nonce
 from clearq.engine.search import TaskFilter, search
 from clearq.errors import (
@@ -63,15 +64,17 @@ class Tasks:
         due: float | None = None,
         key: str | None = None,
         create_queue: bool = False,
+        fair: str | None = None,
     ) -> str:
         """Create and enqueue in one step; returns the task's id.
 
         ``delay`` (seconds) or ``due`` (seconds since the epoch) start it later. While ``key`` is held by an
-        earlier task (for a day), that one's id is returned and nothing is made.
+        earlier task (for a day), that one's id is returned and nothing is made. ``fair`` is its key in a fair queue.
         """
         task_id = id or new_id()
         flags = "n" + ("c" if create_queue else "")
-        answer = await self._enqueue(task_id, queue, priority, delay, due, key, flags, codec.encode_spec(spec))
+        fields = codec.encode_spec(spec) | ({} if fair is None else {"fair": checked_key(fair)})
+        answer = await self._enqueue(task_id, queue, priority, delay, due, key, flags, fields)
         if answer[0] == "exists":
             raise ConflictError(f"There is a task {task_id} already; leave the id out to get a new one.")
         return str(answer[1])
@@ -145,6 +148,8 @@ class Tasks:
                 raise missing_queue(queue, await self._storage.command("HKEYS", self._storage.keys("queues")))
             case "missing":
                 raise missing_task(task_id)
+            case "not_fair":
+                raise not_fair(answer[1])
             case "conflict":
                 raise conflict(task_id, answer[1], "enqueued")
         raise unexpected("enqueue", answer)

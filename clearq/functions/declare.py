@@ -13,6 +13,7 @@ from clearq.engine.functions import Call
 from clearq.errors import ConflictError, UsageError
 from clearq.functions.client import Client, Home, client_of, signing_key
 from clearq.functions.cron import CronRule, Missed
+from clearq.functions.fair import FairPlan
 from clearq.functions.fan import enqueue_many, fan_out_ordered
 from clearq.functions.handle import Handle
 from clearq.functions.limits import LimitPlan, filled
@@ -53,9 +54,11 @@ class FunctionTask(Generic[P, R]):
         self._due = options.at.timestamp() if isinstance(options.at, datetime) else options.at
         self._limits = _limit_plan(home, entry, options) if options.limits else None
         self._sizes = self._limits.declared if self._limits else ""
+        self._fair = FairPlan(entry.name, options.fair, entry.arguments) if options.fair else None
         self._extra = _constant_fields(home, entry, options, self._limits)
         #: Is the call the same for every argument, but for the id?
-        self._plain = not options.unique and not options.after and not (self._limits and self._limits.varies)
+        self._plain = not options.unique and not options.after and not self._fair
+        self._plain = self._plain and not (self._limits and self._limits.varies)
 
     def options(self, **changes: Unpack[OptionFields]) -> Self:
         """The same function with other options; make it once for many calls. Raises UsageError."""
@@ -144,6 +147,8 @@ class FunctionTask(Generic[P, R]):
                 fields["unique.ms"] = str(int(self.given.unique_for * 1000))
         if self._limits and self._limits.varies:
             fields["limits"] = self._limits.keys(self._codec.bind(args, kwargs))
+        if self._fair:
+            fields["fair"] = self._fair.key(self._codec, args, kwargs)
         return fields
 
     def _unique_key(self, unique: str | bool, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:

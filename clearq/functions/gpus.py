@@ -34,7 +34,7 @@ log = logging.getLogger("clearq.functions")
 _BASE64 = "base64:"
 
 #: Fields of a call that its task takes over as they are.
-_FIELDS = ("unique", "unique.mode", "unique.ms", "after", "after.rule")
+_FIELDS = ("unique", "unique.mode", "unique.ms", "after", "after.rule", "fair")
 
 
 @dataclass(frozen=True)

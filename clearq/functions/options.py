@@ -36,6 +36,7 @@ class OptionFields(TypedDict, total=False):
     unique_mode: UniqueMode
     unique_for: float | None
     limits: Limit | Sequence[Limit] | None
+    fair: str
     after: Sequence[Any]
     after_rule: AfterRule
     where: Where
@@ -63,6 +64,8 @@ class Options:
     unique_mode: UniqueMode = "done"  #: held until the task starts, is done, or for ``unique_for`` seconds
     unique_for: float | None = None
     limits: Limit | Sequence[Limit] | None = None  #: by key, see :func:`clearq.limit`
+    #: Its key in a fair queue, whose keys take turns; ``{name}`` stands for an argument. A new queue is made fair.
+    fair: str = ""
     after: Sequence[Any] = ()  #: handles or ids of tasks that must end first
     #: ``all`` must complete, ``any`` one suffices, ``run`` once all have ended, however.
     after_rule: AfterRule = "all"

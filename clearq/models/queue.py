@@ -37,6 +37,14 @@ class Queue(Frozen):
     oldest: float | None = None  #: since when the task at the head could have run (seconds since the epoch)
 
 
+class FairKey(Frozen):
+    """A key of a fair queue."""
+
+    key: str
+    waiting: int = 0  #: tasks that could be claimed, or are held by a limit
+    weight: int = 1
+
+
 class Place(Frozen):
     """Where a task is to stand: exactly one of the fields is set."""
 

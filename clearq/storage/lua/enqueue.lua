@@ -2,11 +2,11 @@
 -- KEYS[1] meta (hash)   ARGV: now, id, queue name or id, priority ('' keeps it), delay in ms ('' none),
 --   due in ms since the epoch ('' none), request, flags (c create the queue, f force, n new task), slug for a
 --   new queue, idempotency key ('' none), its lifetime in ms ('' until the field `unique` frees it), then field and
---   value of a new task (also unique, unique.mode, after, after.rule as in enqueue_many)
--- Touches t:<id> (hash), q:<queue> / fn:<queue> / delayed (zset), unique:<key> (string), after:<id> (set), changed (zset),
+--   value of a new task (also unique, unique.mode, after, after.rule, fair as in enqueue_many)
+-- Touches t:<id>, fair:<queue> (hashes), q:<queue> / fn:<queue> / delayed (zset), unique:<key> (string), after:<id> (set), changed (zset),
 --   idle:<lane> (zset), bell:<process> (list), queue:<queue> (hash), events (stream)
 -- RETURNS {'queued', id, queue id, status_changed in ms} (also for the same request again)
---   | {'duplicate', id that holds the key, queue id} | {'no_queue'} | {'no_parent', id} | {'missing'} | {'exists', status}
+--   | {'duplicate', id that holds the key, queue id} | {'no_queue'} | {'not_fair', queue} | {'no_parent', id} | {'missing'} | {'exists', status}
 --   | {'conflict', status}
 -- @include base
 -- @include order
@@ -24,10 +24,11 @@ if fresh and task then return { 'exists', task.status } end
 if not fresh and not task then return { 'missing' } end
 local queue = find_queue(ARGV[3])
 if not queue and not string.find(flags, 'c') then return { 'no_queue' } end
-local after, rule
+local after, rule, fair
 for i = 12, #ARGV, 2 do
-  if ARGV[i] == 'after' then after = ARGV[i + 1] elseif ARGV[i] == 'after.rule' then rule = ARGV[i + 1] end
+  if ARGV[i] == 'after' then after = ARGV[i + 1] elseif ARGV[i] == 'after.rule' then rule = ARGV[i + 1] elseif ARGV[i] == 'fair' then fair = true end
 end
+if fair and not takes_turns(ARGV[3]) then return { 'not_fair', ARGV[3] } end
 local nobody = after and unknown_parent(after)
 if nobody then return { 'no_parent', nobody } end
 if unique ~= '' then
@@ -42,7 +43,10 @@ if task and task.status ~= 'created' then
   if running or not (force or may_follow(task.status, 'queued')) then return { 'conflict', task.status } end
 end
 local now = clock(ARGV[1])
-queue = queue or make_queue(now, ARGV[3], ARGV[9])
+if not queue then
+  queue = make_queue(now, ARGV[3], ARGV[9])
+  if fair then call('HSET', queue_key(queue), 'fair', '0') end
+end
 if unique ~= '' and ARGV[11] == '' then
   call('SET', P .. 'unique:' .. unique, id)
 elseif unique ~= '' then

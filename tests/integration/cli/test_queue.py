@@ -120,3 +120,18 @@ async def test_names_of_all_kinds_survive(shell: Shell) -> None:
     assert len(table) == len(names) + 3
     assert max(map(len, table)) < 400
     assert any("new\\nline" in line for line in table)
+
+
+async def test_a_fair_queue_shows_who_waits(shell: Shell, engine: Engine) -> None:
+    await shell("queue", "create", "renders", "--fair", "--weight", "gold=3")
+    await submit(engine, "a", "b", queue="renders", fair="big")
+    await submit(engine, "c", queue="renders", fair="small")
+    page = (await shell("queue", "show", "renders")).out
+    assert "keys take turns" in page and page.index("Keys that take turns") < page.rindex("gold")
+    refused = await shell("queue", "fair", "renders", "--off", code=exits.CONFLICT)
+    assert "3 tasks wait" in refused.err
+    listed = await shell("queue", "fair", "renders", "--json", "--weight", "big=2")
+    keys = [(each["key"], each["waiting"], each["weight"]) for each in listed.json["keys"]]
+    assert keys == [("big", 2, 2), ("small", 1, 1), ("gold", 0, 3)]
+    await engine.queues.clear("renders")
+    assert "in order of arrival" in (await shell("queue", "fair", "renders", "--off")).out

@@ -266,3 +266,16 @@ async def test_a_key_without_a_lifetime_is_held_until_the_task_ends(bench: Bench
     assert (await bench.state())["unique:key"] == TASK
     await bench.call("stop", LATER, TASK, "")
     assert "unique:key" not in await bench.state()
+
+
+async def test_a_key_needs_a_fair_queue_or_makes_one(bench: Bench) -> None:
+    await bench.refuse(*call(flags="n", fields=NAME | {"fair": "k"}), answer=["not_fair", "default"])
+    assert (await bench.call(*call("new", flags="nc", fields=NAME | {"fair": "k"})))[0] == "queued"
+    state = await bench.state()
+    assert state["queue:new"]["fair"] == "0"
+    assert state["fair:new"]["k:k"].startswith("1 q/0=")
+    # A draft takes its key along, which an ordinary queue passes over.
+    await bench.call("dequeue", LATER, TASK)
+    assert "k:k" not in (await bench.state())["fair:new"]
+    assert (await bench.call(*call(request="other")))[0] == "queued"
+    assert (await bench.state())["q:default"] == {TASK: score(1)}
