@@ -6,6 +6,7 @@ default. Units: seconds and bytes.
 
 from __future__ import annotations
 
+import re
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -29,7 +30,7 @@ class Settings(BaseSettings):
     #: A password in it is a secret: print :meth:`shown_url` instead.
     url: SecretStr = SecretStr("")
     #: Keys start with ``{<namespace>}:``.
-    namespace: str = Field("clearq", min_length=1, max_length=64, pattern=r"^[^{}:\s]+$")
+    namespace: str = "clearq"
     #: Secret that pickled arguments and results of functions are signed with; without one pickle is refused.
     signing_key: SecretStr = SecretStr("")
     #: What scrapes of ``clearq metrics --serve`` and ``clearq worker run --metrics`` must bear; empty: nothing.
@@ -63,6 +64,13 @@ class Settings(BaseSettings):
     log_tail_bytes: int = Field(4 * 1024 * 1024, ge=65_536)
     #: Scalar points kept of each metric and variant.
     scalar_points: int = Field(20_000, ge=100)
+
+    @field_validator("namespace", mode="after")
+    @classmethod
+    def _fit_for_keys(cls, value: str) -> str:
+        if not re.fullmatch(r"[^{}:\s]{1,64}", value):
+            raise ValueError("Must have 1 to 64 characters, without spaces, colons and braces")
+        return value
 
     @field_validator("home", mode="after")
     @classmethod

@@ -74,7 +74,8 @@ def _sentence(error: Any, what: str) -> str:
     lines = []
     for each in error.errors():
         where = ".".join(str(part) for part in each["loc"]).removeprefix("CLEARQ_").lower()
-        lines.append(f"{what} {where}: {each['msg'][:1].lower()}{each['msg'][1:]}".strip())
+        says = each["msg"].removeprefix("Value error, ")
+        lines.append(f"{what} {where}: {says[:1].lower()}{says[1:]}".strip())
     if what == "setting":
         lines.append("set it by its flag or by CLEARQ_<NAME>")
     return "\n".join(lines)

@@ -57,7 +57,14 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raise: the caller prints it and chooses the exit code."""
-        raise UsageError(f"{message}\nsee: {self.prog} --help")
+        raise UsageError(f"{self._plain(message)}\nsee: {self.prog} --help")
+
+    def _plain(self, message: str) -> str:
+        """argparse's words for a wrong verb or number, in words for people."""
+        if found := re.fullmatch(r"argument VERB: invalid choice: '(.*?)' \(choose from (.*)\)", message, re.DOTALL):
+            verbs = re.findall(r"\w[\w-]*", found[2])
+            return f"there is no {self.prog} {found[1][:80]}\n{_nearest(found[1], verbs, self.prog)}"
+        return re.sub(r"invalid (?:int|float) value: ", "not a number: ", message)
 
 
 def add_global_flags(parser: argparse.ArgumentParser) -> None:
@@ -125,7 +132,7 @@ def _parse(words: list[str], index: int) -> argparse.Namespace | None:
     if unknown:
         verb = getattr(args, "verb", None)
         raise UsageError(
-            f"unknown: {' '.join(unknown)[:200]}\nsee: clearq {noun.name}{f' {verb}' if verb else ''} --help"
+            f"not understood: {' '.join(unknown)[:200]}\nsee: clearq {noun.name}{f' {verb}' if verb else ''} --help"
         )
     if not hasattr(args, "run"):
         subparsers.choices[noun.name].print_help()
@@ -189,11 +196,18 @@ def _top(word: str) -> int:
 
 
 def _unknown(word: str) -> str:
+    return f"there is no command {word[:80]!r}\n{_nearest(word, NOUNS, 'clearq') or 'see: clearq --help'}"
+
+
+def _nearest(word: str, known: Iterable[str], before: str) -> str:
+    """A line that names the likeliest of the ``known`` words; for a few of them, all."""
     from difflib import get_close_matches
 
-    near = get_close_matches(word, NOUNS, n=1, cutoff=0.5)
-    hint = f"did you mean: clearq {near[0]}" if near else "see: clearq --help"
-    return f"there is no command {word[:80]!r}\n{hint}"
+    known = list(known)
+    near = get_close_matches(word, known, n=1, cutoff=0.5)
+    if near:
+        return f"did you mean: {before} {near[0]}"
+    return f"there are: {', '.join(known)}" if known and before != "clearq" else ""
 
 
 def _refuse_bytes(words: Sequence[str]) -> None:

@@ -147,13 +147,14 @@ async def show_history(args: Namespace, ctx: Context) -> int:
 async def create_queues(args: Namespace, ctx: Context) -> int:
     """Make queues; prints the id of each."""
     engine = await ctx.engine()
-    how = {"tags": tuple(args.tag), "fair": args.fair, "weights": dict(args.weight)}
-    made = [await engine.queues.create(name, **how) for name in args.queue]
+    made = []
+    for name in dict.fromkeys(args.queue):
+        made.append(await engine.queues.create(name, tags=tuple(args.tag), fair=args.fair, weights=dict(args.weight)))
+        if not ctx.out.json:
+            ctx.out.say(made[-1].id)
     if ctx.out.json:
         ctx.out.data(made)
         return 0
-    for queue in made:
-        ctx.out.say(queue.id)
     ctx.out.note(f"serve it with: clearq agent --queue {_word(made[0].name)}")
     return 0
 

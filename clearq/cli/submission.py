@@ -22,7 +22,7 @@ async def build_spec(args: Namespace, ctx: Context) -> TaskSpec:
     from clearq.models import Container, TaskSpec
 
     words = args.command[1:] if args.command[:1] == ["--"] else args.command
-    if not words:
+    if not words or not words[0].strip():
         raise UsageError("what shall run? write it after --, such as: clearq run -- python train.py")
     executor, script = await _code(words, args, ctx)
     return checked(
@@ -78,9 +78,10 @@ def _kind(args: Namespace, command: PythonCommand | None) -> ExecutorKind:
 def _process(words: list[str], args: Namespace, extra: dict[str, str], ctx: Context) -> Script:
     from clearq.models import Script
 
-    for flag, value in (("--repo", args.repo), ("--requirements", args.requirements)):
-        if value:
-            raise UsageError(f"{flag} has no meaning for a command that runs in this directory as it is")
+    for flag in ("repo", "requirements", "branch", "commit", "working_dir"):
+        if getattr(args, flag):
+            name = flag.replace("_", "-")
+            raise UsageError(f"--{name} has no meaning for a command that runs in this directory as it is")
     here = Path.cwd()
     if not args.detach:
         ctx.out.note(f"runs in {here}: only an agent of this host can run it")

@@ -331,7 +331,7 @@ class Tasks:
                 return await self.get(id)
             left = _LOOK_AGAIN if deadline is None else min(_LOOK_AGAIN, deadline - time.monotonic())
             if left <= 0:
-                raise WaitTimeout(f"Task {id} is still {answer[1]} after {timeout:g} s.")
+                raise WaitTimeout(f"Task {id} is still {answer[1]} after {timeout:.3g} s.")
             try:
                 await self._storage.block("BLPOP", self._storage.keys("bell", client), max(left, 0.01), timeout=left)
             except StorageUnavailable:

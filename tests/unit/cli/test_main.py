@@ -165,3 +165,23 @@ def test_help_imports_no_noun_and_nothing_heavy() -> None:
 def test_each_noun_registers_under_its_name(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([name, "--help"]) == 0
     assert f"usage: clearq {name}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("task", "nonsense"), ("there is no clearq task nonsense", "there are: ls, ")),
+        (("task", "shwo", "x"), ("there is no clearq task shwo", "did you mean: clearq task show")),
+        (("task", "show", "a", "b"), ("not understood: b", "see: clearq task show --help")),
+        (("task", "enqueue", "a", "--priority", "high"), ("--priority: not a number: 'high'",)),
+        (("--namespace", "a:b", "task", "ls"), ("setting namespace: must have 1 to 64 characters, without spaces",)),
+        (("run", "--", ""), ("what shall run?",)),
+        (("run", "--branch", "x", "--", "true"), ("--branch has no meaning for a command",)),
+    ],
+)
+def test_what_is_wrong_with_a_line_is_said_plainly(
+    words: tuple[str, ...], told: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(list(words)) == 2
+    error = capsys.readouterr().err
+    assert all(each in error for each in told), error
