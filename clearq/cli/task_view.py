@@ -10,7 +10,7 @@ from clearq.cli.output import Cell, Column, Output, status_cell
 from clearq.cli.text import age, duration, plural, short_ids, size, when
 
 if TYPE_CHECKING:
-    from clearq.models import ArtifactInfo, ScalarSummary, Script, Task
+    from clearq.models import ArtifactInfo, ScalarSummary, Script, Task, TaskSpec
 
 #: Characters of a name or value on a page; --json has the whole.
 LONG = 500
@@ -82,7 +82,7 @@ def task_page(out: Output, task: Task, *, queue: str, why: str, now: float) -> N
         ]
     )
     out.heading("Runs")
-    out.fields([("Executor", spec.executor.value), *_script(spec.script), *_bounds(task)])
+    out.fields([("Executor", spec.executor.value), *_function(spec), *_script(spec.script), *_bounds(task)])
     if spec.parameters:
         out.heading("Parameters")
         out.fields([(_long(name, 40), _long(each.value)) for name, each in sorted(spec.parameters.items())])
@@ -125,6 +125,13 @@ def results(
             [(each.name, each.type, size(each.size), each.url) for each in artifacts.values()],
             empty="",
         )
+
+
+def _function(spec: TaskSpec) -> list[tuple[str, str | Cell]]:
+    """What is called, for a function that needs GPUs."""
+    function = spec.function
+    arguments = function.args if function.args.startswith(("[", "{")) else size(len(function.args))
+    return [("Function", function.name), ("Arguments", _long(arguments))] if function.name else []
 
 
 def _script(script: Script) -> list[tuple[str, str | Cell]]:

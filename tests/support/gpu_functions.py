@@ -91,9 +91,9 @@ async def once(mark: str) -> int:
     return current().losses
 
 
-@app.task
-async def lean(found: dict) -> int:
-    return found["double"] + 1
+@app.task(gpus=1)
+async def large(size: int) -> str:
+    return "x" * size
 
 
 @app.task(gpus=1)

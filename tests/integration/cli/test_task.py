@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from clearq.cli import exits
 from clearq.engine import Engine
-from clearq.models import ArtifactInfo, Parameter, ScalarPoint, TaskSpec
+from clearq.models import ArtifactInfo, ExecutorKind, Function, Parameter, ScalarPoint, TaskSpec
 from tests.integration.cli.conftest import PlayedWorker, Shell
 
 MakeWorker = Callable[..., Awaitable[PlayedWorker]]
@@ -28,6 +28,17 @@ async def test_ls_filters_and_keeps_odd_names_on_one_line(shell: Shell, engine: 
     assert queued.out == ids["plain"] + "\n"
     wrong = await shell("task", "ls", "--status", "sleeping", code=exits.USAGE)
     assert "in_progress" in wrong.err
+
+
+async def test_show_says_which_function_is_called(shell: Shell, engine: Engine) -> None:
+    called = Function(name="lab.train", module="lab", args="[0.1]")
+    task = await engine.tasks.create(TaskSpec(name="lab.train", executor=ExecutorKind.FUNCTION, function=called))
+    page = (await shell("task", "show", task.id)).out
+    assert "lab.train" in page.partition("Runs")[2]
+    assert "[0.1]" in page
+    await engine.tasks.enqueue(task.id, "default")
+    # Nobody could run it: its code stays where it was enqueued.
+    assert "No worker serves queue 'default'" in (await shell("task", "why", task.id)).out
 
 
 async def test_show_has_results_and_the_wait_in_one_sentence(
