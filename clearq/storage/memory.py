@@ -33,6 +33,7 @@ class MemoryServer:
                 "clearq.testing needs fakeredis with Lua: pip install 'fakeredis[lua]'."
             ) from error
         self.fake = FakeServer(version=(7,))
+        self._seen: float | None = None
         self._sleepers: dict[asyncio.Event, asyncio.AbstractEventLoop] = {}
 
     @contextmanager
@@ -45,6 +46,11 @@ class MemoryServer:
         finally:
             del self._sleepers[event]
 
+    def passed(self, now: float) -> int:
+        """Milliseconds since this was asked last."""
+        last, self._seen = self._seen, now
+        return 0 if last is None else int((now - last) * 1000)
+
     def stir(self) -> None:
         """Something has changed."""
         for event, loop in list(self._sleepers.items()):
@@ -55,7 +61,7 @@ class MemoryServer:
 class MemoryStorage(Storage):
     """Storage on such a server. ``now`` answers seconds since the epoch: transitions go by it.
 
-    Expiry of keys goes by real time.
+    Keys expire by it, and by real time as well.
     """
 
     def __init__(self, settings: Settings, server: MemoryServer, now: Clock) -> None:
@@ -68,6 +74,7 @@ class MemoryStorage(Storage):
         self._bytes: redis.Redis = FakeAsyncRedis(server=server.fake, protocol=2)
         self._server = server
         self._now = now
+        self._passing = asyncio.Lock()
 
     @classmethod
     async def open(cls, settings: Settings, server: MemoryServer, now: Clock) -> Self:
@@ -85,10 +92,12 @@ class MemoryStorage(Storage):
         """One command that does not block."""
         if arguments == ("TIME",):
             return self._time()
+        await self._pass_time()
         return await super().command(*arguments, patience=patience)
 
     async def commands(self, batch: Sequence[tuple[Argument, ...]], patience: float | None = None) -> list[Any]:
         """Several commands in one round trip."""
+        await self._pass_time()
         answers = await super().commands(batch, patience)
         return [self._time() if asked == ("TIME",) else answer for asked, answer in zip(batch, answers, strict=True)]
 
@@ -101,6 +110,7 @@ class MemoryStorage(Storage):
         return await self._run(self._bytes, name, arguments)
 
     async def _run(self, client: redis.Redis, name: str, arguments: Sequence[Argument]) -> Any:
+        await self._pass_time()
         script = scripts.load(name)
         given = list(arguments)
         if given and given[0] == "" and _BY_TIME in script.source:
@@ -127,6 +137,17 @@ class MemoryStorage(Storage):
         """Wait for an entry of the list and take it."""
         answer = await self.block("BLPOP", key, timeout, timeout=timeout)
         return str(answer[1]).encode("utf-8", "surrogateescape") if answer else b""
+
+    async def _pass_time(self) -> None:
+        """Let keys expire by as much earlier as the clock has moved."""
+        async with self._passing:  # nobody looks before all has expired that must
+            passed = self._server.passed(self._now())
+            if passed <= 0 or not (keys := await super().command("KEYS", "*")):
+                return
+            left = await super().commands([("PTTL", key) for key in keys])
+            expiring = [(key, ms - passed) for key, ms in zip(keys, left, strict=True) if ms >= 0]
+            if expiring:
+                await super().commands([("PEXPIRE", key, ms) if ms > 0 else ("DEL", key) for key, ms in expiring])
 
     def _time(self) -> list[str]:
         now = self._now()

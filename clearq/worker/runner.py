@@ -95,6 +95,10 @@ class Runner:
         if (call := self.calls.get(id)) is not None:
             self._end(call, "stop")
 
+    def time_out(self, call: Call) -> None:
+        """A call has run for longer than it may."""
+        self._end(call, "timeout")
+
     def lose(self, id: str, fence: str) -> None:
         """A call is no longer ours: end it, report nothing."""
         call = self.calls.get(id)

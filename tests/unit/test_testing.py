@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from clearq import Clearq, Retry, Snooze, current, gather, inject
-from clearq.errors import FunctionFailed, UsageError, WaitTimeout
+from clearq import Clearq, Retry, Snooze, current, gather, inject, limit
+from clearq.errors import FunctionFailed, TaskNotFound, UsageError, WaitTimeout
 from clearq.testing import START, ManualClock, Simulation, simulate
 
 
@@ -263,3 +263,127 @@ async def test_each_simulation_starts_empty(app: Clearq) -> None:
         async with simulate(app) as sim:
             assert [queue.waiting for queue in await sim.engine.queues.list()] == [0, 0]
             await job.enqueue()
+
+
+async def test_slots_run_once_each_as_time_passes(app: Clearq) -> None:
+    clock = ManualClock()
+    ran: list[tuple[str, float]] = []
+
+    @app.cron("*/10 * * * *", missed="skip", name="often")
+    @app.task
+    async def often() -> None:
+        ran.append(("often", clock.now - START))
+
+    @app.cron("15 * * * *")
+    @app.task(unique="hourly")
+    async def hourly() -> None:
+        ran.append(("hourly", clock.now - START))
+
+    async with simulate(app, clock=clock) as sim:
+        await sim.run_until_idle()
+        assert ran == []
+        sim.clock.advance(599)
+        await sim.run_until_idle()
+        assert ran == []
+        sim.clock.advance(1)
+        for _ in range(2):
+            await sim.run_until_idle()
+        assert ran == [("often", 600)]
+        sim.clock.advance(1000)
+        await sim.run_until_idle()
+        assert ran[1:] == [("hourly", 1600), ("often", 1600)], "all that passed, the earliest first"
+        del ran[:]
+        await sim.run_all()
+        assert (ran, sim.clock.now) == ([], START + 1600), "rules never end, so they alone move no clock"
+        await sim.run_all(until=2000)
+        assert ran == [("often", 1800), ("often", 2400), ("often", 3000), ("often", 3600)]
+        assert sim.clock.now == START + 3600
+
+
+async def test_a_crash_in_the_middle(app: Clearq, sim: Simulation) -> None:
+    steps: list[str] = []
+
+    @app.task
+    async def work() -> int:
+        steps.append("begun")
+        await asyncio.sleep(0 if current().losses else 60)
+        steps.append("done")
+        return current().losses
+
+    @app.task
+    async def dying() -> int:
+        steps.append("first")
+        if current().losses == 0:
+            await sim.die()
+        steps.append("second")
+        return current().losses
+
+    sim.crash(work, when="during")
+    one = await work.enqueue()
+    await sim.run_until_idle()
+    assert (await one.result(), steps) == (1, ["begun", "begun", "done"])
+    del steps[:]
+    two = await dying.enqueue()
+    ran = await sim.run_until_idle()
+    assert (await two.result(), steps) == (1, ["first", "first", "second"])
+    assert ran.outcomes["crash"] == 2
+
+
+async def test_timeouts_without_waiting_for_them(app: Clearq, sim: Simulation) -> None:
+    @app.task(timeout=3600, retries=1, retry_delay=5)
+    async def slow() -> int:
+        await asyncio.sleep(0 if current().failures else 60)
+        return current().failures
+
+    sim.time_out(slow)
+    handle = await slow.enqueue()
+    ran = await sim.run_all()
+    assert (await handle.result(), ran.outcomes) == (1, {"retry": 1, "complete": 1})
+
+    @app.task(timeout=3600)
+    async def waits() -> None:
+        sim.clock.advance(3599)
+        await asyncio.sleep(0)
+        sim.clock.advance(1)
+        await asyncio.sleep(60)
+
+    handle = await waits.enqueue()  # type: ignore[assignment]
+    await sim.run_until_idle()
+    with pytest.raises(FunctionFailed, match="timed out after 3600 s"):
+        await handle.result()
+    with pytest.raises(UsageError, match="has no timeout"):
+        sim.time_out(app.task(len_of))
+
+
+async def len_of(text: str) -> int:
+    return len(text)
+
+
+async def test_lifetimes_go_by_the_clock(app: Clearq, sim: Simulation) -> None:
+    @app.task(unique="report", unique_mode="time", unique_for=3600, keep_result=60)
+    async def report() -> str:
+        return "written"
+
+    first = await report.enqueue()
+    await sim.run_until_idle()
+    assert await first.result() == "written"
+    sim.clock.advance(59)
+    assert await app.handle(first.id, report).result() == "written"
+    sim.clock.advance(2)
+    with pytest.raises(TaskNotFound):
+        await app.handle(first.id, report).result()
+    assert (await report.enqueue()).id == first.id, "its key is held for an hour"
+    sim.clock.advance(3600)
+    assert (await report.enqueue()).id != first.id
+
+
+async def test_limits(app: Clearq, sim: Simulation) -> None:
+    at: list[float] = []
+
+    @app.task(limits=[limit("mail:{to}", rate="2/m")])
+    async def send(to: str) -> None:
+        at.append(sim.clock.now - START)
+
+    await app.enqueue_many(send.call("ada") for _ in range(5))
+    await sim.run_all()
+    assert at == [0, 0, 60, 60, 120]

@@ -49,5 +49,5 @@ async def test_rules_are_listed_run_and_removed(shell: Shell, engine: Engine) ->
     await shell("cron", "rm", "nightly")
     assert [rule["name"] for rule in (await shell("cron", "ls", "--json")).json] == ["often"]
     for verb in ("rm", "run"):
-        done = await shell("cron", verb, "oftn", code=4)
+        done = await shell("cron", verb, "oftn", code=3)
         assert "no cron rule 'oftn'; there are: often" in done.err
