@@ -43,6 +43,9 @@ def in_process(text: str) -> str:
 async def pickled(value: set) -> set:
     return value
 
+import clearq.worker.unknown
+clearq.worker.unknown.PATIENCE, clearq.worker.unknown.PAUSE = 0.2, 0.05
+
 @app.task(name="sized", timeout=30)
 async def sized(size: int) -> str:
     return "x" * size
@@ -126,6 +129,7 @@ async def test_bad_payloads_fail_with_a_reason_and_are_kept(app: Clearq, workers
         "no list": await raw(workers, b'"text"'),
         "pickle": await raw(workers, b"\x00p1" + bytes(40)),
         "reference": await raw(workers, b"\x00r1{}"),
+        "unknown": await workers.enqueue("of_nobody", 1),
     }
     found = dict(zip(ids, await workers.ended(*ids.values()), strict=True))
     assert found["room"].status == "completed"
@@ -141,6 +145,8 @@ async def test_bad_payloads_fail_with_a_reason_and_are_kept(app: Clearq, workers
     assert "arguments of echo are not a list" in said["no list"]
     assert "arguments of echo are pickled" in said["pickle"]
     assert "reference to the arguments of echo cannot be read" in said["reference"]
+    assert "No worker of this queue knows the function 'of_nobody'" in said["unknown"]
+    assert found.pop("unknown").reason == "unknown function"
     assert all(state.reason and state.reason[:40] in said[name] for name, state in found.items())
     assert {entry.id for entry in await app.set_aside()} == set(ids.values()) - {ids["room"]}
     assert {child.pid for child in worker.children} >= {pid for pid in pids if psutil.pid_exists(pid)}

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 
-import orjson
 import pytest
 
 from clearq import Clearq
@@ -40,18 +37,7 @@ async def app(settings: Settings, workers: Workers) -> AsyncIterator[Clearq]:
         yield app
 
 
-def show(settings: Settings, *words: str) -> str:
-    """``clearq task show``."""
-    where = {"CLEARQ_URL": settings.url.get_secret_value(), "CLEARQ_NAMESPACE": settings.namespace}
-    where["CLEARQ_HOME"] = str(settings.home)
-    done = subprocess.run(
-        [sys.executable, "-m", "clearq", "task", "show", *words], env=where, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-async def test_words_go_with_the_fraction(app: Clearq, workers: Workers, settings: Settings) -> None:
+async def test_words_go_with_the_fraction(app: Clearq, workers: Workers) -> None:
     await workers.start()
     ids = [await workers.enqueue("train"), await workers.enqueue("train_there")]
     for id in ids:
@@ -65,9 +51,6 @@ async def test_words_go_with_the_fraction(app: Clearq, workers: Workers, setting
     progress = await app.handle(ids[0]).progress()
     assert progress.text.startswith("epoch 3 of many of many ")
     assert len(progress.text) == 200
-    assert "40 %, epoch 3" in show(settings, ids[1])
-    found = orjson.loads(show(settings, ids[1], "--json"))
-    assert (found["progress"], found["progress_text"]) == (40, "epoch 3")
     workers.go("on")
 
     async def nothing_said() -> bool:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from clearq import Clearq
+from clearq.artifacts import ArtifactStore
 from clearq.engine.blobs import TASK_BYTES
 from clearq.engine.functions import End, Given
 from clearq.engine.sweeper import Sweeper
@@ -18,6 +21,7 @@ from clearq.functions.payloads import MARK, blob_of
 from clearq.functions.references import ResultOf
 from clearq.models import Lane, WorkerInfo
 from clearq.settings import Settings
+from clearq.testing import simulate
 from clearq.worker.parcels import Parcels
 from tests.support.state import dump
 
@@ -169,6 +173,44 @@ async def test_without_the_store_nothing_is_enqueued(app: Clearq, store: Path, p
     storing = asyncio.create_task(parcels.result(given, b"x" * 2000))
     store.unlink()
     assert (await storing).startswith(MARK), "a store that comes back in time costs no attempt"
+
+
+@STORE
+async def test_a_slow_store_leaves_the_loop_free(app: Clearq, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+    """The store waits for what only the loop can do."""
+    done, put, read = threading.Event(), ArtifactStore.put, ArtifactStore.read
+
+    def slow(work: Callable[..., Any]) -> Callable[..., Any]:
+        def wait(*args: Any, **kwargs: Any) -> Any:
+            assert done.wait(20), "the loop is blocked"
+            return work(*args, **kwargs)
+
+        return wait
+
+    monkeypatch.setattr(ArtifactStore, "put", slow(put))
+    monkeypatch.setattr(ArtifactStore, "read", slow(read))
+    parcels = Parcels((await app.client()).engine)
+    given = Given("t1", "1.f", "f", b"", 0.0, 0, 0, b"")
+    storing = asyncio.create_task(parcels.result(given, b"x" * 2000))
+    await asyncio.sleep(0.05)
+    done.set()
+    reference = await storing
+    done.clear()
+    reading = asyncio.create_task(parcels.open(reference, "result"))
+    await asyncio.sleep(0.05)
+    done.set()
+    assert await reading == b"x" * 2000
+
+
+async def test_tests_in_memory_have_large_payloads(tmp_path: Path) -> None:
+    app = Clearq(settings=Settings(home=tmp_path / "home", payload_inline_bytes=1024))
+    task = app.task(name="echo")(echo)
+    async with simulate(app) as sim:
+        first = await task.enqueue(LARGE)
+        second = await task.enqueue(first.as_argument())
+        await sim.run_until_idle()
+        assert await second.result() == LARGE
+    assert not (tmp_path / "home" / "artifacts").exists()
 
 
 @REDIS
