@@ -17,6 +17,7 @@
 -- @include queues
 -- @later limits
 -- @later tasks
+-- @later parents
 local tasks, given, i = {}, {}, 2
 while i <= #ARGV do
   local entry = { id = ARGV[i], queue = ARGV[i + 1], slug = ARGV[i + 2], fn = ARGV[i + 3], args = ARGV[i + 4],
@@ -37,24 +38,6 @@ end
 local now = clock(ARGV[1])
 local found, words, counts = {}, {}, {}
 local arrivals = {} -- queue id to what can be claimed at once, in order
-
--- How many of a task's parents have not ended; registers it with those.
-local function waits_for(entry)
-  local left, bad = 0, false
-  for parent in string.gmatch(entry.after, '%S+') do
-    local status = call('HGET', task_key(parent), 'status') or 'queued'
-    if status == 'queued' or status == 'in_progress' or status == 'created' then
-      call('SADD', P .. 'after:' .. parent, entry.id)
-      call('HSET', task_key(parent), 'parent_of', '1', 'x', '1')
-      left = left + 1
-    elseif status ~= 'completed' and entry['after.rule'] ~= 'run' then
-      bad = true
-    elseif entry['after.rule'] == 'any' then
-      return 0, false
-    end
-  end
-  return left, bad and (entry['after.rule'] ~= 'any' or left == 0)
-end
 
 for _, entry in ipairs(tasks) do
   local key = task_key(entry.id)
@@ -89,16 +72,8 @@ for _, entry in ipairs(tasks) do
       end
       local due = entry.due ~= '' and entry.due or nil
       if entry.delay ~= '' then due = int(tonumber(now) + tonumber(entry.delay)) end
-      local left, bad = 0, false
-      if entry.after then left, bad = waits_for(entry) end
-      if left > 0 or bad then
-        later().wait_for_parents(entry.id, queue, left + (bad and 1 or 0))
-        if due then call('HSET', key, 'due', due) end
-        if bad then
-          -- A parent has failed already: the rule is applied by the next upkeep, like any other end.
-          call('SADD', P .. 'after:' .. entry.id .. ':failed', entry.id)
-          call('SADD', P .. 'todo', 'after failed ' .. entry.id .. ':failed')
-        end
+      if entry.after and later().hold_for_parents(entry.id, entry.after, entry['after.rule'], queue, due) then
+        -- It waits for them, in no lane.
       elseif due and tonumber(due) > tonumber(now) then
         later().put_in_queue(entry.id, entry, queue, nil, due, now)
       else
