@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Self, TypeVar
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Self
 
 import redis.asyncio as redis
 from redis import exceptions as driver
@@ -14,30 +14,24 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from clearq.errors import (
-    ClearqError,
     ConfigurationError,
     SchemaMismatch,
     StorageDenied,
-    StorageError,
-    StorageFull,
     StorageTooOld,
     StorageUnavailable,
 )
 from clearq.models.queue import BUILTIN_QUEUES, slug
 from clearq.settings import Settings, mask_url
 from clearq.storage import scripts
+from clearq.storage.bells import Bells
+from clearq.storage.failures import translate
 from clearq.storage.keys import SCHEMA, Keys
+from clearq.storage.patience import Patience, Revive, cancellable
 from clearq.storage.wire import Bytes, ReplyError, Wire
 
 log = logging.getLogger("clearq.storage")
 
 Argument = str | int | float | bytes
-T = TypeVar("T")
-
-#: Starts the server again if it is ours and died.
-Revive = Callable[[], Awaitable[None]]
-#: Seconds between two tries of it.
-REVIVE_PAUSE = 2.0
 
 #: Longer than any wait for a bell, which has its own limit.
 DAY = 86400.0
@@ -57,16 +51,13 @@ class Storage:
     def __init__(self, settings: Settings, url: str, revive: Revive | None = None) -> None:
         self.settings = settings
         self.url = url
-        self._revive = revive
-        self._revived = -REVIVE_PAUSE
+        self._patience = Patience(url, settings.patience, revive)
         self.keys = Keys(settings.namespace)
         self._client = self._make_client(settings.command_timeout)
         self._blocking = self._make_client(None)
         self._wire: Wire | None = None
         self._wiring = asyncio.Lock()
-        self._bells: set[Wire] = set()
-        self._idle_bells: list[Wire] = []
-        self._closed = False
+        self._bells = Bells(url, settings.command_timeout, partial(self._new_wire, DAY))
 
     def _make_client(self, timeout: float | None) -> redis.Redis:
         tcp = {} if self.url.startswith("unix:") else {"socket_keepalive": True}
@@ -128,16 +119,16 @@ class Storage:
 
     async def close(self) -> None:
         """Close all connections; what is still under way raises StorageUnavailable. Safe to call twice."""
-        self._closed = True  # else what is under way would repeat itself on a connection that nobody closes
-        for wire in (self._wire, *self._bells):
-            if wire is not None:
-                wire.close()
+        self._patience.closed = True  # else what is under way would repeat itself on a connection that nobody closes
+        if self._wire is not None:
+            self._wire.close()
+        self._bells.close()
         await self._client.aclose()
         await self._blocking.aclose()
 
     async def command(self, *arguments: Argument, patience: float | None = None) -> Any:
         """One command that does not block."""
-        return await self._repeat(lambda: self._client.execute_command(*arguments), patience)  # type: ignore[no-untyped-call]
+        return await self._patience.repeat(lambda: self._client.execute_command(*arguments), patience)  # type: ignore[no-untyped-call]
 
     async def commands(self, batch: Sequence[tuple[Argument, ...]], patience: float | None = None) -> list[Any]:
         """Several commands in one round trip; not atomic."""
@@ -148,7 +139,7 @@ class Storage:
                     pipe.execute_command(*arguments)
                 return list(await pipe.execute())
 
-        return await self._repeat(send, patience) if batch else []
+        return await self._patience.repeat(send, patience) if batch else []
 
     async def script(self, name: str, *arguments: Argument, patience: float | None = None) -> Any:
         """Run one transition. ``arguments`` are its ARGV."""
@@ -160,7 +151,7 @@ class Storage:
             except driver.NoScriptError:
                 return await self._client.eval(script.source, 1, self.keys.meta, *arguments)
 
-        return await self._repeat(send, patience)
+        return await self._patience.repeat(send, patience)
 
     async def hot(self, name: str, *arguments: Bytes, patience: float | None = None) -> Any:
         """Run one transition on the thin connection: takes and answers bytes. For what happens for every function."""
@@ -179,7 +170,7 @@ class Storage:
                     raise
             return await wire.call("EVAL", script.source, 1, self.keys.meta, *arguments)
 
-        return await self._repeat(send, patience)
+        return await self._patience.repeat(send, patience)
 
     @property
     def hot_idle(self) -> bool:
@@ -207,59 +198,31 @@ class Storage:
         if self.url.startswith("rediss:"):
             context = self._client.connection_pool.make_connection().ssl_context.get()  # type: ignore[no-untyped-call]
         wire = await Wire.connect(self.url, self.settings.connect_timeout, context, patience)
-        if self._closed:
+        if self._patience.closed:
             wire.close()
-            self._refuse_closed()
+        self._patience.refuse_closed()
         return wire
-
-    def _refuse_closed(self) -> None:
-        if self._closed:
-            raise StorageUnavailable(f"The connection to {mask_url(self.url)} was closed; make a new one.")
 
     async def bell(self, key: str, timeout: float) -> bytes:
         """Wait until the list ``key`` has an entry, and take it; empty if none came.
 
-        On a thin connection, for it is what a latency is made of.
-
         Raises StorageUnavailable; it is not repeated, whoever waits looks at the truth again anyway.
         """
-        wire: Wire | None = None
-        try:
-            async with asyncio.timeout(timeout + self.settings.command_timeout):
-                while self._idle_bells and wire is None:
-                    kept = self._idle_bells.pop()
-                    wire = kept if kept.open else None
-                    if wire is None:
-                        self._bells.discard(kept)
-                wire = wire or await self._new_wire(DAY)
-                self._bells.add(wire)
-                answer = await wire.call("BLPOP", key, str(timeout))
-        except BaseException as error:
-            if wire is not None:
-                self._bells.discard(wire)
-                wire.close()
-            if isinstance(error, TimeoutError):
-                raise StorageUnavailable(f"No answer from {mask_url(self.url)}.") from error
-            if isinstance(error, driver.RedisError | ReplyError | OSError):
-                raise self._translate(error) from error
-            raise
-        if wire.open:
-            self._idle_bells.append(wire)
-        return answer[1] if answer else b""
+        return await self._bells.wait(key, timeout)
 
     async def block(self, *arguments: Argument, timeout: float) -> Any:
         """One blocking command on a connection of its own; ``timeout`` is the one given to the command.
 
         It is not repeated: whoever blocks looks at the truth again anyway.
         """
-        self._refuse_closed()
+        self._patience.refuse_closed()
         try:
             async with asyncio.timeout(timeout + self.settings.command_timeout):
-                return await _cancellable(lambda: self._blocking.execute_command(*arguments))  # type: ignore[no-untyped-call]
+                return await cancellable(lambda: self._blocking.execute_command(*arguments))  # type: ignore[no-untyped-call]
         except TimeoutError as error:
             raise StorageUnavailable(f"No answer from {mask_url(self.url)}.") from error
         except (driver.RedisError, OSError) as error:
-            raise self._translate(error) from error
+            raise translate(error, self.url) from error
 
     async def wait_for(self, *arguments: Argument, timeout: float) -> Any:
         """Like :meth:`block` for loops that look again anyway: a server that is away answers nothing (None), after
@@ -271,68 +234,3 @@ class Storage:
             log.debug("%s", error)
             await asyncio.sleep(min(timeout, 0.5))
             return None
-
-    async def _repeat(self, send: Callable[[], Awaitable[T]], patience: float | None) -> T:
-        limit = self.settings.patience if patience is None else patience
-        start, pause = time.monotonic(), 0.05
-        while True:
-            self._refuse_closed()
-            try:
-                return await _cancellable(send)
-            except (driver.RedisError, ReplyError, OSError, TimeoutError) as error:
-                translated = self._translate(error)
-                if isinstance(translated, StorageUnavailable):
-                    await self._call_for_help()
-                left = limit - (time.monotonic() - start)
-                if not isinstance(translated, StorageUnavailable) or left <= 0:
-                    raise translated from error
-                log.debug("server away, next try in %.2f s: %s", pause, error)
-            await asyncio.sleep(min(pause, max(left, 0)))
-            pause = min(pause * 2, 1.0)
-
-    async def _call_for_help(self) -> None:
-        """An embedded server that died has nobody to start it again but those who use it."""
-        now = time.monotonic()
-        if self._revive is None or now - self._revived < REVIVE_PAUSE:
-            return
-        self._revived = now
-        try:
-            await self._revive()
-        except ClearqError as error:
-            log.warning("%s", error)
-
-    def _translate(self, error: BaseException) -> StorageError:
-        if isinstance(error.__cause__, driver.AuthenticationError):
-            error = error.__cause__  # over a unix socket redis-py wraps it in a ConnectionError
-        shown, text = mask_url(self.url), str(error)
-        if isinstance(error, driver.AuthenticationError | driver.NoPermissionError) or text.startswith(
-            ("WRONGPASS", "NOAUTH", "NOPERM")
-        ):
-            return StorageDenied(
-                f"The server at {shown} refused this user: {text}. Check user name, password and ACL in CLEARQ_URL."
-            )
-        if isinstance(error, driver.OutOfMemoryError) or "OOM command not allowed" in text:
-            return StorageFull(
-                f"The server at {shown} is out of memory (maxmemory reached): new work is refused, running work can "
-                "end. Raise maxmemory, or clear queues and delete old tasks."
-            )
-        if isinstance(error, driver.ConnectionError | driver.TimeoutError | OSError | TimeoutError) or text.startswith(
-            ("LOADING", "BUSY ", "MASTERDOWN", "READONLY", "CLUSTERDOWN", "TRYAGAIN")
-        ):
-            return StorageUnavailable(
-                f"Redis or Valkey at {shown} cannot be reached: {text or type(error).__name__}. "
-                "Check that it runs and that CLEARQ_URL names it; `clearq doctor` tells more."
-            )
-        if text.startswith("MISCONF"):
-            return StorageError(f"The server at {shown} cannot save to its disk and refuses writes: {text}")
-        return StorageError(f"The server at {shown} answered: {text}")
-
-
-async def _cancellable(send: Callable[[], Awaitable[T]]) -> T:
-    """Await ``send``; a cancellation that the driver swallowed (it does while it connects) is raised after it."""
-    task = asyncio.current_task()
-    before = task.cancelling() if task else 0
-    answer = await send()
-    if task and task.cancelling() > before:
-        raise asyncio.CancelledError
-    return answer
