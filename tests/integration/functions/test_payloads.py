@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from clearq import Clearq
+from clearq.arq.redis import ClearqArqRedis
 from clearq.artifacts import ArtifactStore
 from clearq.engine.blobs import TASK_BYTES
 from clearq.engine.functions import End, Given
@@ -118,6 +119,18 @@ async def test_a_result_that_is_handed_on(app: Clearq) -> None:
     await client.functions.turn(holder, [], 0, [End(given.id, given.fence, "complete", reference)])
     args, kwargs = await references.resolve(client.functions, parcels, (ResultOf(first.id),), {"b": ResultOf(first.id)})
     assert (args, kwargs) == ((LARGE,), {"b": LARGE})
+
+
+async def test_jobs_of_arq_travel_so_too(app: Clearq) -> None:
+    jobs = ClearqArqRedis(app)
+    job = await jobs.enqueue_job("echo", LARGE, _job_id="mine", word=LARGE)
+    assert job is not None
+    info = await job.info()
+    assert info is not None
+    assert (info.args, info.kwargs) == ((LARGE,), {"word": LARGE})
+    assert await jobs.enqueue_job("echo", LARGE, _job_id="mine") is None
+    await sweep_all(app)
+    assert [entry.split(" ")[0] for entry in await blobs(app)] == [job.id], "one job, one payload"
 
 
 async def test_what_is_lost_or_changed_is_said(app: Clearq, store: Path, place: str) -> None:
