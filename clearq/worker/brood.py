@@ -23,11 +23,11 @@ LINE_WITHIN = 0.2
 
 @dataclass
 class Child:
-    """A process that runs functions; made by :meth:`spawn`."""
+    """A process that runs functions; made by :meth:`spawn`, and told by :meth:`begin` which."""
 
-    number: int
     process: subprocess.Popen[bytes]
     page: Page
+    number: int = 0
     holder: str = ""  #: id of the lease that is kept for it; empty until it is registered
     label: str = ""
     hello: asyncio.Future[Message] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
@@ -37,21 +37,26 @@ class Child:
     _hung_up: asyncio.Event = field(default_factory=asyncio.Event)
 
     @classmethod
-    async def spawn(cls, number: int, options: WorkerOptions, settings: Mapping[str, object]) -> Child:
-        """Start one. ``settings`` win over those of the app. Raises OSError."""
+    async def spawn(cls, *, spare: bool = False) -> Child:
+        """Start one. ``spare`` shows in the list of processes, until it begins. Raises OSError."""
         page = Page.make()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         with theirs:
+            words = [str(theirs.fileno()), str(page.descriptor), str(os.getpid()), *(["spare"] if spare else [])]
             process = subprocess.Popen(  # noqa: ASYNC220  # a fork takes a millisecond, and its pid is needed
-                [sys.executable, "-m", "clearq.worker", str(theirs.fileno()), str(page.descriptor), str(os.getpid())],
+                [sys.executable, "-m", "clearq.worker", *words],
                 pass_fds=(theirs.fileno(), page.descriptor),
                 stdin=subprocess.DEVNULL,
             )
-        child = cls(number, process, page)
+        child = cls(process, page)
         child._link = await Link.open(ours, child._heard, child._hung_up.set)
         asyncio.get_running_loop().create_task(child._wait(), name=f"child {process.pid}")
-        child.say("begin", app=options.app, concurrency=options.concurrency, settings=settings, queues=options.queues)
         return child
+
+    def begin(self, number: int, options: WorkerOptions, settings: Mapping[str, object]) -> None:
+        """Load the app. ``settings`` win over those of the app."""
+        self.number = number
+        self.say("begin", app=options.app, concurrency=options.concurrency, settings=settings, queues=options.queues)
 
     @property
     def suspended(self) -> bool:

@@ -24,7 +24,7 @@ from clearq.telemetry import configure_logging
 from clearq.worker.lifespans import enter_lifespans
 from clearq.worker.link import Link, Message
 from clearq.worker.load import load_app, with_settings
-from clearq.worker.mortal import die_with_parent
+from clearq.worker.mortal import die_with_parent, name_process
 from clearq.worker.options import CONCURRENCY, GRACE
 from clearq.worker.page import Gate, Page, start_window
 from clearq.worker.runner import Place, Runner
@@ -38,13 +38,16 @@ FOREVER = 1e9
 #: Seconds between two accounts of what was counted.
 TELL = 1.0
 
+#: What lists of processes call it once it has begun: a spare one has not.
+RUNS_FUNCTIONS = "clearq-function"
+
 #: Objects made until the collector looks at the youngest: what runs here is short-lived anyway.
 COLLECT_EVERY = 20_000
 
 
 def main(argv: Sequence[str]) -> int:
     """Serve until drained, or until the parent ends."""
-    end, page, parent = (int(word) for word in argv)
+    end, page, parent = (int(word) for word in argv[:3])
     die_with_parent(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     code = _run(Child(socket.socket(fileno=end), Page(page)))
@@ -80,6 +83,9 @@ class Child:
         link = await Link.open(self.end, self._heard, lambda: os._exit(1))
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._drain, GRACE)
         begin = await self._messages.get()
+        if begin["say"] != "begin":
+            return 0
+        name_process(RUNS_FUNCTIONS)
         async with AsyncExitStack() as stack:
             try:
                 self.app = with_settings(load_app(begin["app"]), begin["settings"])

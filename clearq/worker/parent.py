@@ -39,6 +39,7 @@ from clearq.worker.brood import Child
 from clearq.worker.burst import until_idle
 from clearq.worker.counts import Counts
 from clearq.worker.options import WorkerOptions
+from clearq.worker.spare import Spare
 
 log = logging.getLogger("clearq.worker")
 
@@ -70,6 +71,7 @@ class Parent:
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _impatient: asyncio.Event = field(default_factory=asyncio.Event)
     _jobs: set[asyncio.Task[None]] = field(default_factory=set)
+    _spare: Spare = field(default_factory=Spare)
 
     @property
     def engine(self) -> Engine:
@@ -106,6 +108,8 @@ class Parent:
             announce(self)
             if self.options.burst:
                 self._job(self._burst(), "burst")
+            else:
+                self._job(self._spare.keep(), "spare")
             await self._stopping.wait()
             await self._drain()
             await self.counts.tell(self, patience=LAST_WORDS)
@@ -115,6 +119,7 @@ class Parent:
             for job in self._jobs:
                 job.cancel()
             await asyncio.gather(*self._jobs, return_exceptions=True)
+            await self._spare.close()
             await stack.aclose()
             await duties.close()
             if self._engine is not None:
@@ -152,7 +157,8 @@ class Parent:
             await self._join(child)
 
     async def _spawn(self, number: int) -> Child:
-        child = self.children[number] = await Child.spawn(number, self.options, self.given)
+        child = self.children[number] = self._spare.take() or await Child.spawn()
+        child.begin(number, self.options, self.given)
         return child
 
     async def _queue(self, name: str) -> str:

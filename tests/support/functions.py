@@ -161,8 +161,8 @@ class WorkerProcess:
 
     @property
     def children(self) -> list[psutil.Process]:
-        """The processes that run functions."""
-        return psutil.Process(self.process.pid).children()
+        """The processes that run functions; not the spare one."""
+        return [child for child in psutil.Process(self.process.pid).children() if not is_spare(child)]
 
     def text(self) -> str:
         """What it and its children have printed."""
@@ -246,3 +246,11 @@ class Workers:
                 worker.signal_all(signal.SIGKILL)
             worker.process.wait(10)
         await asyncio.sleep(0)
+
+
+def is_spare(process: psutil.Process) -> bool:
+    """Is it a worker's process that waits to take the place of one that dies?"""
+    try:
+        return process.cmdline()[-1:] == ["spare"] and not process.name().startswith("clearq-function")
+    except psutil.NoSuchProcess:
+        return False

@@ -25,6 +25,7 @@ from tests.benchmarks.soak.calls import LIMIT, Calls
 from tests.benchmarks.soak.ledger import Ledger
 from tests.benchmarks.soak.leftovers import leftovers
 from tests.benchmarks.soak.memory import Memory
+from tests.support.functions import is_spare
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 
@@ -139,7 +140,8 @@ async def _kill(worker: psutil.Process, extent: Extent, result: Soaked) -> None:
     """The younger of the two processes, so that the older one shows whether it grows."""
     while True:
         await asyncio.sleep(extent.kill_every)
-        children = sorted(worker.children(), key=lambda process: process.create_time())
+        running = [process for process in worker.children() if not is_spare(process)]
+        children = sorted(running, key=lambda process: process.create_time())
         if len(children) == 2:
             with contextlib.suppress(psutil.NoSuchProcess):
                 children[-1].kill()

@@ -7,7 +7,7 @@ import signal
 import psutil
 
 from tests.support.agents import until
-from tests.support.functions import Workers
+from tests.support.functions import Workers, is_spare
 
 
 async def test_a_killed_child_is_followed_by_another_and_its_tasks_run_again(workers: Workers) -> None:
@@ -24,6 +24,24 @@ async def test_a_killed_child_is_followed_by_another_and_its_tasks_run_again(wor
         *((f"end {number}", 1) for number in range(5)),
     ]
     assert {(await workers.fields(id))["losses"] for id in ids} == {"1"}
+
+
+async def test_a_spare_process_takes_the_place_of_one_that_dies(workers: Workers) -> None:
+    worker = await workers.start()
+
+    async def spares() -> list[psutil.Process]:
+        return [process for process in psutil.Process(worker.process.pid).children() if is_spare(process)]
+
+    await until(spares, "a spare process stands by")
+    [spare] = await spares()
+    id = await workers.enqueue("pid_when_free")
+    await workers.marked("begin", 1)
+    worker.children[0].kill()
+    await workers.marked("begin", 2)
+    workers.go()
+    [state] = await workers.ended(id)
+    assert state.result == str(spare.pid).encode()
+    assert worker.stop() == 0
 
 
 async def test_children_end_with_their_parent_and_another_worker_takes_over(workers: Workers) -> None:
