@@ -74,7 +74,7 @@ class Runner:
 
     async def close(self) -> None:
         """End what helps the calls."""
-        self._processes.close()
+        await self._processes.close()
         await self._progress.close()
         await self._parcels.close()
 
@@ -166,7 +166,8 @@ class Runner:
         args, kwargs = await references.resolve(
             self._engine.functions, self._parcels, args, kwargs, codec=plan.registered.codec, key=self._place.key
         )
-        kwargs = plan.registered.inject(kwargs, self._place.state)
+        if options.where != "process":  # a process of its own makes its own
+            kwargs = plan.registered.inject(kwargs, self._place.state)
         return await around(self._middlewares, partial(self._run, call, args, kwargs), context)()
 
     async def _run(self, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -17,6 +17,9 @@ from typing import Any
 from clearq.functions.context import current
 from clearq.worker.calls import Call
 
+#: Seconds that idle processes get to leave their lifespans when the worker ends.
+LEAVE_WITHIN = 2.0
+
 _LENGTH = struct.Struct("!Q")
 
 
@@ -62,8 +65,13 @@ class WarmProcesses:
         self._idle: list[_Process] = []
         self._all: set[_Process] = set()
 
-    def close(self) -> None:
-        """End them all at once."""
+    async def close(self) -> None:
+        """Let the idle ones leave what their lifespans made, for a moment; end them all."""
+        for process in self._idle:
+            process.hang_up()
+        patience = asyncio.get_running_loop().time() + LEAVE_WITHIN
+        while any(process.alive for process in self._idle) and asyncio.get_running_loop().time() < patience:
+            await asyncio.sleep(0.01)
         for process in list(self._all):
             self._drop(process)
 
@@ -125,6 +133,15 @@ class _Process:
         """How it ended."""
         code = self._process.returncode
         return f"was ended by signal {-code}" if code is not None and code < 0 else f"ended with exit code {code}"
+
+    @property
+    def alive(self) -> bool:
+        """Has it not ended?"""
+        return self._process.poll() is None
+
+    def hang_up(self) -> None:
+        """There will be no more calls: it may end."""
+        self._writer.close()
 
     def send(self, frame: bytes) -> None:
         """A message to it."""

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import pickle
 import signal
 import socket
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
 
 from clearq.functions.context import Context, enter
+from clearq.worker.lifespans import enter_lifespans
 from clearq.worker.load import load_app, with_settings
 from clearq.worker.mortal import die_with_parent
 from clearq.worker.warm import _LENGTH, Job, Said
@@ -27,8 +30,11 @@ def main(argv: Sequence[str]) -> int:
     name, settings = line.hear()
     app = with_settings(load_app(name), settings)
     line.say(Said())  # ready
-    while (job := line.hear()) is not None:
-        line.say(run(app, job, line))
+    with asyncio.Runner() as runner:
+        house = House(app, runner)
+        while (job := line.hear()) is not None:
+            line.say(house.run(job, line))
+        house.close()
     return 0
 
 
@@ -62,21 +68,44 @@ class Line:
         return parts
 
 
-def run(app: Any, job: Job, line: Line) -> Said:
-    """One call to its end."""
-    attempt = 1 + job.failures + job.losses
-    context = Context(job.id, job.name, attempt, job.failures, job.losses, job.enqueued, app, trace=job.trace)
-    context.report = lambda fraction, text: line.say(Said(fraction, text))
-    enter(context)
-    try:
-        registered = app.registry.get(job.name)
-        if registered.is_async:
-            value = asyncio.run(registered.function(*job.args, **job.kwargs))
-        else:
-            value = registered.function(*job.args, **job.kwargs)
-    except BaseException as error:  # noqa: BLE001  # it belongs to the caller
-        return Said(ended=True, error=error, trace=traceback.format_exc())
-    return Said(ended=True, value=value)
+class House:
+    """The app with one loop for all its calls, and lifespans of its own, entered when the first function asks."""
+
+    def __init__(self, app: Any, runner: asyncio.Runner) -> None:
+        self._app, self._runner = app, runner
+        self._stack = AsyncExitStack()
+        self._state: Mapping[str, Any] | None = None
+
+    def run(self, job: Job, line: Line) -> Said:
+        """One call to its end."""
+        attempt, app = 1 + job.failures + job.losses, self._app
+        context = Context(job.id, job.name, attempt, job.failures, job.losses, job.enqueued, app, trace=job.trace)
+        context.report = lambda fraction, text: line.say(Said(fraction, text))
+        try:
+            registered = self._app.registry.get(job.name)
+            if registered.injected and self._state is None:
+                self._state = self._runner.run(self._enter())
+            context.state = self._state or {}
+            enter(context)
+            kwargs = registered.inject(job.kwargs, context.state)
+            if registered.is_async:
+                value = self._runner.run(registered.function(*job.args, **kwargs), context=contextvars.copy_context())
+            else:
+                value = registered.function(*job.args, **kwargs)
+        except BaseException as error:  # noqa: BLE001  # it belongs to the caller
+            return Said(ended=True, error=error, trace=traceback.format_exc())
+        return Said(ended=True, value=value)
+
+    async def _enter(self) -> Mapping[str, Any]:
+        try:
+            return await enter_lifespans(self._app, self._stack)
+        except BaseException:
+            await self._stack.aclose()
+            raise
+
+    def close(self) -> None:
+        """Leave the lifespans."""
+        self._runner.run(self._stack.aclose())
 
 
 def _stand_in(said: Said, problem: Exception) -> Exception:
