@@ -47,6 +47,7 @@ def test_names():
         ({"queues": ()}, "at least one queue"),
         ({"queues": ("a", "b", "a")}, "twice"),
         ({"slots": 0}, "--slots"),
+        ({"app": "tasks"}, "--app 'tasks' names no app"),
     ],
 )
 def test_options_that_cannot_be(wrong, words: str):

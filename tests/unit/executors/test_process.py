@@ -72,5 +72,7 @@ async def test_what_is_missing_is_said(
 
 def test_executor_by_name() -> None:
     assert isinstance(executor_for(ExecutorKind.PROCESS), ProcessExecutor)
-    with pytest.raises(SpecError, match="cannot run executor 'function' here; it can run: process, venv"):
+    with pytest.raises(SpecError, match="cannot run executor 'docker' here; it can run: process, venv"):
+        executor_for(ExecutorKind.DOCKER)
+    with pytest.raises(SpecError, match="it needs an agent with --app"):
         executor_for(ExecutorKind.FUNCTION)

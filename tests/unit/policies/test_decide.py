@@ -105,6 +105,7 @@ def test_nothing_to_wait_for_means_no_time_to_look_again():
     ("task", "host", "word"),
     [
         (Waiting("t", executor="docker"), Host(1), "executor docker"),
+        (Waiting("t", executor="function"), Host(1), "needs an agent with --app"),
         (gpu("t", 2), Host(1, CARDS[:1]), "needs 2 GPUs"),
         (Waiting("t", Needs(gpus=1, gpu_type="H100")), Host(1, CARDS), "H100"),
         (Waiting("t", Needs(gpus=1, gpu_memory=80 * 2**30)), Host(1, CARDS), "80 GiB"),
