@@ -12,13 +12,17 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+import psutil
 from pydantic import SecretStr
 
 from clearq.engine import Engine
 from clearq.models.task import ExecutorKind, Script, Task, TaskSpec
 from clearq.settings import Settings
 from clearq.storage import embedded
+
+REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,38 @@ class Place:
             process.terminate()
             await asyncio.to_thread(process.wait)
 
+    @asynccontextmanager
+    async def worker(self, app: str, *words: str, processes: int = 1, **environ: str) -> AsyncIterator[psutil.Process]:
+        """A real ``clearq worker run``, whose processes are all listed before this yields (a burst is not waited for).
+
+        It is ended in good order. Raises RuntimeError with the last lines of its log when it fails.
+        """
+        command = [sys.executable, "-m", "clearq", "worker", "run", app, "--processes", str(processes), *words]
+        log = self.settings.home / "worker.log"
+        with log.open("ab") as out:
+            process = subprocess.Popen(
+                command,
+                cwd=REPOSITORY,
+                env=self.environ(PYTHONPATH=str(REPOSITORY), **environ),
+                stdout=out,
+                stderr=out,
+            )
+        try:
+            while "--burst" not in words and len(await self.engine.workers.list()) < processes:
+                if process.poll() is not None:
+                    raise RuntimeError(log.read_text(errors="replace")[-2000:])
+                await asyncio.sleep(0.05)
+            yield psutil.Process(process.pid)
+        finally:
+            process.terminate()
+            try:
+                code = await asyncio.to_thread(process.wait, 60)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                code = process.wait()
+        if code:
+            raise RuntimeError(f"the worker ended with {code}:\n{log.read_text(errors='replace')[-2000:]}")
+
     async def run(self, spec: TaskSpec, queue: str = "default") -> Task:
         """Enqueue and wait for the end. Raises RuntimeError with the task's log when it did not complete."""
         task = await self.engine.tasks.wait(await self.engine.tasks.submit(spec, queue), timeout=300)
@@ -75,10 +111,10 @@ class Place:
 
 
 @asynccontextmanager
-async def place() -> AsyncIterator[Place]:
-    """Make a :class:`Place`; nothing of it is left afterwards."""
+async def place(**changed: Any) -> AsyncIterator[Place]:
+    """Make a :class:`Place`, with some settings changed; nothing of it is left afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="clearq-bench-"))
-    settings = Settings(home=folder, url=SecretStr(""), namespace="clearq", artifacts_url="")
+    settings = Settings(home=folder, url=SecretStr(""), namespace="clearq", artifacts_url="", **changed)
     engine = await Engine.connect(settings)
     try:
         yield Place(settings, engine)
@@ -92,3 +128,9 @@ def script_spec(name: str, text: str, requirements: str = "") -> TaskSpec:
     """A task that is one file and the packages it asks for."""
     script = Script(diff=text, entry_point=f"{name}.py", requirements=requirements or None)
     return TaskSpec(name=name, project="bench", executor=ExecutorKind.VENV, script=script)
+
+
+def worker_cpu(worker: psutil.Process) -> float:
+    """Seconds of processor time that a function worker's parent and its processes have used until now."""
+    times = [process.cpu_times() for process in (worker, *worker.children())]
+    return float(sum(each.user + each.system for each in times))

@@ -8,7 +8,7 @@ import os
 import time
 from typing import TypedDict
 
-from clearq import Clearq
+from clearq import Clearq, limit
 from clearq.functions.context import current
 
 #: Seconds a result is kept: the least there is, so that a soak sees them go.
@@ -91,7 +91,7 @@ async def child(parent: Told, number: int) -> Told:
     return told
 
 
-@app.task(name="limited", keep_result=KEEP)
+@app.task(name="limited", keep_result=KEEP, limits=limit(key="soak:{key}", concurrent=1))
 async def limited(number: int, key: str) -> Told:
     """Runs under a limit of one a key; a file lock, which dies with its process, tells when two do."""
     told = begun(number)

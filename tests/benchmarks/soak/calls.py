@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from clearq.errors import FunctionFailed
 from clearq.functions.declare import Request
@@ -17,8 +17,7 @@ from tests.benchmarks.soak.ledger import Ledger
 #: Seconds within which a call must end, whatever is killed and however busy the machine is.
 WITHIN = 180.0
 
-#: A limit of one task a key, and its keys.
-LIMIT = "soak"
+#: Of the limit of one.
 KEYS = ("a", "b", "c", "d")
 
 
@@ -94,8 +93,7 @@ class Calls:
 
     async def limited(self) -> None:
         number, key = self.ledger.number(), self.chance.choice(KEYS)
-        handle = await self._enqueue(tasks.limited.call(number, key), limits=f"{LIMIT}:{key}")
-        await self._ended(number, handle)
+        await self._ended(number, await tasks.limited.enqueue(number, key))
 
     async def stopped(self) -> None:
         """Stopped before it is due: it never starts."""
@@ -114,7 +112,7 @@ class Calls:
 
     async def _enqueue(self, request: Request[Told], **extra: str) -> Handle[Told]:
         """With fields that only the engine knows."""
-        call = replace(request.call, extra={**request.call.extra, **extra})
+        call = request.call._replace(extra={**request.call.extra, **extra})
         return request.handle(await (await tasks.app.engine()).functions.enqueue(call))
 
     async def _ended(self, number: int, handle: Handle[Told], starts: int = 1) -> Told | None:

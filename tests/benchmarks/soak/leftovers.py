@@ -5,10 +5,10 @@ from __future__ import annotations
 from clearq.engine import Engine
 from tests.benchmarks.soak.app import KEEP
 
-#: Beginnings of keys that may stay: the queues, who works, what happened.
+#: Beginnings of keys that may stay: the queues, who works, what happened and how often.
 STAYS = (
     *("meta", "queues", "queue:", "workers", "worker:", "labels", "beats", "events", "events.fn", "series:"),
-    *("cron", "idle:", "duty:", "bell:", "todo"),
+    *("cron", "idle:", "duty:", "bell:", "todo", "tally"),
 )
 
 

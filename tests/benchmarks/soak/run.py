@@ -5,13 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-import subprocess
-import sys
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import psutil
 from pydantic import SecretStr
@@ -21,13 +17,13 @@ from clearq.storage import embedded
 from tests.benchmarks.common import Place
 from tests.benchmarks.soak import app as tasks
 from tests.benchmarks.soak.app import KEEP
-from tests.benchmarks.soak.calls import LIMIT, Calls
+from tests.benchmarks.soak.calls import Calls
 from tests.benchmarks.soak.ledger import Ledger
 from tests.benchmarks.soak.leftovers import leftovers
 from tests.benchmarks.soak.memory import Memory
 from tests.support.functions import is_spare
 
-REPOSITORY = Path(__file__).resolve().parents[3]
+APP = "tests.benchmarks.soak.app:app"
 
 
 @dataclass(frozen=True)
@@ -66,8 +62,7 @@ async def soak(place: Place, extent: Extent, note: Callable[[str], None], *, out
     calls = Calls(result.ledger, random.Random(extent.seed))
     began = time.monotonic()
     try:
-        async with worker(place, folder) as process:
-            await place.engine.storage.script("queue_limit", "", "default", LIMIT, 1, "")
+        async with place.worker(APP, processes=2, SOAK_FOLDER=str(folder)) as process:
             before = await place.engine.storage.command("DBSIZE")
             watching = [
                 asyncio.create_task(_kill(process, extent, result)),
@@ -83,7 +78,7 @@ async def soak(place: Place, extent: Extent, note: Callable[[str], None], *, out
             result.ledger.settle()
             await _check_ticks(place.engine, result)
         result.seconds = time.monotonic() - began
-        async with worker(place, folder, "--burst") as process:  # the last slots of cron
+        async with place.worker(APP, "--burst", SOAK_FOLDER=str(folder)) as process:  # the last slots of cron
             await asyncio.to_thread(process.wait)
     finally:
         await tasks.app.close()
@@ -92,33 +87,6 @@ async def soak(place: Place, extent: Extent, note: Callable[[str], None], *, out
     result.left = await leftovers(place.engine)
     result.keys = before, await place.engine.storage.command("DBSIZE")
     return result
-
-
-@asynccontextmanager
-async def worker(place: Place, folder: Path, *words: str) -> AsyncIterator[psutil.Process]:
-    """One that is listed; ended in good order. Raises RuntimeError with its last lines when that fails."""
-    command = [sys.executable, "-m", "clearq", "worker", "run", "tests.benchmarks.soak.app:app"]
-    environ = place.environ(SOAK_FOLDER=str(folder), PYTHONPATH=str(REPOSITORY))
-    log = folder / "worker.log"
-    with log.open("ab") as out:
-        process = subprocess.Popen(
-            [*command, *(words or ("--processes", "2"))], cwd=REPOSITORY, env=environ, stdout=out, stderr=out
-        )
-    try:
-        while not words and len(await place.engine.workers.list()) < 2:
-            if process.poll() is not None:
-                raise RuntimeError(log.read_text(errors="replace")[-2000:])
-            await asyncio.sleep(0.05)
-        yield psutil.Process(process.pid)
-    finally:
-        process.terminate()
-        try:
-            code = await asyncio.to_thread(process.wait, 60)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            code = process.wait()
-    if code:
-        raise RuntimeError(f"the worker ended with {code}:\n{log.read_text(errors='replace')[-2000:]}")
 
 
 async def _load(calls: Calls, extent: Extent) -> None:
