@@ -3,7 +3,7 @@
 Up to three processes keep this duty side by side. Each reads every holder's heartbeat counter each second and
 remembers, on its own monotonic clock, when it last saw it change. No change for ``dead_after`` is death. A reaper
 that was itself away or held up knows nothing and begins anew, so that an absent server, a clock that jumps or a
-suspended reaper kill nobody.
+suspended reaper kill nobody. Only at its very first look it believes what :mod:`clearq.engine.witness` makes certain.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import secrets
 
 from clearq.clock import MonotonicClock, boottime
 from clearq.engine.seat import Seat
+from clearq.engine.witness import attested
 from clearq.errors import StorageDenied, StorageError
 from clearq.storage import Storage
 
@@ -38,6 +39,7 @@ class Reaper:
         self._me = secrets.token_hex(6)
         self._seen: dict[str, tuple[str, float]] = {}
         self._last = 0.0
+        self._new = True
         self._run_id = ""
         self._looks = 0
         self._seats = [Seat(storage, f"reaper.{number}", self._me, 10.0) for number in range(SEATS)]
@@ -54,10 +56,14 @@ class Reaper:
             if not await self._keep_seat(now):
                 return 5.0
             counters = await self._look()
+            silent = await attested(self._storage, HELD_UP, self._storage.settings.dead_after) if self._new else {}
         except StorageError:
             self._seen.clear()
             self._looks = 0  # the next look asks which server answers
+            self._new = False
             raise
+        self._new = False
+        self._seen |= {holder: (counters[holder], now - age) for holder, age in silent.items() if holder in counters}
         for holder in self._silent(counters, now):
             await self._reclaim(holder, counters[holder])
         return None

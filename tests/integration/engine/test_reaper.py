@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
 
 from clearq.engine import Engine
 from clearq.engine.reaper import Reaper
+from clearq.engine.witness import attested
 from clearq.errors import StorageUnavailable
 from clearq.settings import Settings
 from clearq.storage import Storage
@@ -156,6 +158,52 @@ async def test_a_server_that_was_replaced_between_two_looks_is_noticed(server: V
     assert await watch.holders() == {WORKER}
     await watch.look(6)
     assert await watch.holders() == set()
+
+
+def long_running(storage: Storage, monkeypatch: pytest.MonkeyPatch, seconds: int = 3600) -> None:
+    """The server says that it has run for so long."""
+    command = storage.command
+
+    async def answer(*arguments: Any, **rest: Any) -> Any:
+        if arguments == ("INFO", "server"):
+            return {"run_id": "r", "uptime_in_seconds": seconds}
+        return await command(*arguments, **rest)
+
+    monkeypatch.setattr(storage, "command", answer)
+
+
+async def beaten(bench: Bench, ago: float) -> None:
+    """A worker whose last heartbeat is so old; there are traces of the server's work every 4 s since."""
+    await bench.worker()
+    whole, _ = await bench.storage.command("TIME")
+    await bench.command("DEL", "events")
+    for seconds in range(int(ago), 0, -4):
+        await bench.command("XADD", "events.fn", f"{(int(whole) - seconds) * 1000}-1", "name", "queued")
+    await bench.command("ZADD", "workers", int((int(whole) - ago) * 1000), WORKER)
+
+
+@pytest.mark.parametrize(("ago", "looks"), [(4.0, 12), (12.0, 6)])
+async def test_a_new_reaper_believes_a_silence_that_the_server_attests(
+    bench: Bench, watch: Watch, monkeypatch: pytest.MonkeyPatch, ago: float, looks: int
+) -> None:
+    long_running(watch.storage, monkeypatch)
+    await beaten(bench, ago)
+    await watch.look(looks - 2)
+    assert await watch.holders() == {WORKER}
+    await watch.look(2)
+    assert await watch.holders() == set()
+
+
+async def test_a_server_that_was_away_attests_nothing(
+    bench: Bench, watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither one that has just begun nor one that was out of reach for a while."""
+    await beaten(bench, 12.0)
+    long_running(watch.storage, monkeypatch, seconds=15)
+    assert await attested(watch.storage, 5.0, 15.0) == {}
+    long_running(watch.storage, monkeypatch)
+    assert await attested(watch.storage, 5.0, 15.0) == {WORKER: 10.0}
+    assert await attested(watch.storage, 3.0, 15.0) == {}
 
 
 async def test_a_beat_between_look_and_reclaim_saves(
