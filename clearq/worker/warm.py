@@ -67,11 +67,9 @@ class WarmProcesses:
 
     async def close(self) -> None:
         """Let the idle ones leave what their lifespans made, for a moment; end them all."""
-        for process in self._idle:
-            process.hang_up()
-        patience = asyncio.get_running_loop().time() + LEAVE_WITHIN
-        while any(process.alive for process in self._idle) and asyncio.get_running_loop().time() < patience:
-            await asyncio.sleep(0.01)
+        with contextlib.suppress(TimeoutError, OSError):
+            async with asyncio.timeout(LEAVE_WITHIN):
+                await asyncio.gather(*(process.leave() for process in self._idle))
         for process in list(self._all):
             self._drop(process)
 
@@ -134,14 +132,10 @@ class _Process:
         code = self._process.returncode
         return f"was ended by signal {-code}" if code is not None and code < 0 else f"ended with exit code {code}"
 
-    @property
-    def alive(self) -> bool:
-        """Has it not ended?"""
-        return self._process.poll() is None
-
-    def hang_up(self) -> None:
-        """There will be no more calls: it may end."""
-        self._writer.close()
+    async def leave(self) -> None:
+        """There will be no more calls: until it has ended."""
+        self._writer.write_eof()
+        await self._reader.read()
 
     def send(self, frame: bytes) -> None:
         """A message to it."""
