@@ -138,7 +138,7 @@ class Attempts:
         harmless. Raises StatusConflict when the task waits or runs.
         """
         fields = codec.encode_spec(spec) | ({"process": process} if process else {})
-        flat = [text for pair in fields.items() for text in pair]
+        flat = codec.dict_to_flat(fields)
         answer = await self._storage.script(
             "begin", "", id, holder_id, request or nonce(), label, host_id, boot_id, *flat
         )

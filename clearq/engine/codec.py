@@ -157,6 +157,11 @@ def decode_task(task_id: str, fields: Mapping[str, str]) -> Task:
         raise StorageError(f"Task {task_id} is stored in a way that cannot be read: {error}") from error
 
 
+def dict_to_flat(fields: Mapping[str, str]) -> list[str]:
+    """A hash as scripts take it."""
+    return [text for pair in fields.items() for text in pair]
+
+
 def flat_to_dict(flat: list[str]) -> dict[str, str]:
     """A flat list of names and values, as scripts answer hashes."""
     return dict(zip(flat[::2], flat[1::2], strict=True))

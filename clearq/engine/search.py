@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import orjson
 
 from clearq.engine import codec
+from clearq.engine.answers import missing_task
+from clearq.errors import ConflictError
 from clearq.models.task import Task
 from clearq.storage import Storage
 
@@ -57,3 +59,30 @@ async def search(storage: Storage, wanted: TaskFilter, limit: int) -> list[Task]
         hashes = await storage.commands([("HGETALL", storage.keys("t", id)) for id in hits])
         found += [codec.decode_task(id, fields) for id, fields in zip(hits, hashes, strict=True) if "name" in fields]
     return found
+
+
+async def resolve(storage: Storage, text: str) -> str:
+    """A full id from itself, or from a beginning or an end (4 characters or more) that only one task has.
+
+    Ids begin with their time, so that the ends of neighbours differ sooner: tables show those.
+    """
+    if await storage.command("EXISTS", storage.keys("t", text)):
+        return text
+    found = await _ids_with(storage, text) if len(text) >= 4 else set()
+    if not found:
+        raise missing_task(text)
+    if len(found) > 1:
+        raise ConflictError(f"{text!r} stands for {len(found)} tasks; give more of the id.")
+    return found.pop()
+
+
+async def _ids_with(storage: Storage, text: str) -> set[str]:
+    """Ids that begin or end with ``text``; the server filters, so that a million tasks do not travel."""
+    key, cursor, found = storage.keys("changed"), "0", set[str]()
+    pattern = "".join(f"\\{letter}" if letter in "*?[]\\^" else letter for letter in text)
+    while True:
+        cursor, entries = await storage.command("ZSCAN", key, cursor, "MATCH", f"*{pattern}*", "COUNT", 5000)
+        ids = [entry[0] if isinstance(entry, tuple) else entry for entry in entries]
+        found |= {id for id in ids if id.startswith(text) or id.endswith(text)}
+        if str(cursor) == "0":
+            return found
