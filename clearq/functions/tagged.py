@@ -109,7 +109,7 @@ def _tree(value: Any) -> Any:
     if isinstance(value, Enum):
         return _tree(value.value)
     if isinstance(value, float):
-        return value if math.isfinite(value) else {TAG: ["float", repr(float(value))]}
+        return float(value) if math.isfinite(value) else {TAG: ["float", repr(float(value))]}
     if isinstance(value, int):
         return int(value) if -(2**63) <= value < 2**64 else {TAG: ["int", str(int(value))]}
     if isinstance(value, str):

@@ -97,6 +97,11 @@ async def large(size: int) -> str:
 
 
 @app.task(gpus=1)
+async def echo(text: str) -> str:
+    return text
+
+
+@app.task(gpus=1)
 async def parents(what: Found, more: int) -> int:
     return what.double + more
 """

@@ -87,6 +87,9 @@ async def test_a_killed_supervisor_costs_a_loss_not_a_failure(
 async def test_results_are_handed_on(agent: Any, mytasks: ModuleType) -> None:
     child = await mytasks.parents.enqueue((await mytasks.train.enqueue(2)).as_argument(), 4)
     assert await child.result(SOON) == 8
+    large = await mytasks.echo.enqueue("x" * 1_000_000)
+    again = await mytasks.echo.enqueue(large.as_argument())
+    assert await again.result(SOON) == "x" * 1_000_000, "large ones, too"
 
 
 def test_an_app_that_cannot_be_loaded_ends_the_agent_at_once(settings: Settings, folder: Path, engine: Engine) -> None:

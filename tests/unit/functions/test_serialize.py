@@ -14,10 +14,11 @@ from typing import Any
 
 import pydantic
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clearq.errors import PayloadError
+from clearq.functions.handle import Progress
 from clearq.functions.inject import inject
 from clearq.functions.references import ResultOf
 from clearq.functions.serialize import Codec, load_any
@@ -60,6 +61,7 @@ plain = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(plain)
 def test_untyped_values_come_back(value: Any) -> None:
     back = load(dump(value))
@@ -157,6 +159,10 @@ def test_bad_payloads_are_readable(data: bytes, message: str) -> None:
     f.__annotations__ = {"count": int, "size": Size}
     with pytest.raises(PayloadError, match=message):
         Codec("f", f).decode(data)
+
+
+def test_a_float_of_a_kind_of_its_own_travels_as_a_float() -> None:
+    assert dump([Progress(0.25, "epoch 1")]) == b"[0.25]"
 
 
 def test_what_cannot_travel_names_its_type() -> None:
