@@ -10,7 +10,7 @@ from clearq.models import Claim, Lane, TaskSpec, WorkerInfo
 from clearq.settings import Settings
 
 WORKERS = 50
-TASKS = 2000
+TASKS = 1000
 
 
 async def _fill(engine: Engine) -> list[str]:

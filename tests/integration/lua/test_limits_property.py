@@ -119,8 +119,9 @@ async def check(bench: Bench) -> State:
 async def test_no_permit_is_lost_and_no_task_forgotten(bench: Bench, done: list[Step]) -> None:
     await forget(bench.storage)
     world = await start(bench, a=1, b=2, c=3)
+    state = await bench.state()
     for step in done:
-        before = await bench.state()
+        before = state
         await world.step(step)
         state = await check(bench)
         if step[0] != "size":
