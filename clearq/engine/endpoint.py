@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import ipaddress
+import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -60,7 +61,9 @@ def listen(address: Address) -> socket.socket:
         )[0]
         return socket.create_server(where[:2], family=family)
     except OSError as error:
-        what = f"Nothing can listen at {address}: {error.strerror or error}."
+        # A name that cannot be resolved has numbers of its own, below 0.
+        why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+        what = f"Nothing can listen at {address}: {why}."
         raise ConfigurationError(f"{what} Name another [HOST:]PORT, or end what uses this one.") from None
 
 
