@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from clearq.cli.output import Output
-from tests.benchmarks import claims, crowd, idle, latency, limits, processes, start_up, waiting
+from tests.benchmarks import claims, crowd, fair, idle, latency, limits, processes, start_up, waiting
 from tests.benchmarks.common import Place, Row, place
 from tests.benchmarks.queues.__main__ import main as queues
 from tests.benchmarks.soak.__main__ import main as soak
@@ -32,6 +32,7 @@ MEASUREMENTS: dict[str, Callable[..., Any]] = {
     "crowd": crowd.idle_workers,
     "processes": processes.worker_cpu,
     "limits": limits.cost,
+    "fair": fair.cost,
 }
 
 
