@@ -129,9 +129,8 @@ async def test_moves_hold(bench: Bench) -> None:
     queue = await FairQueue(bench).make()
     await queue.enqueue("a", *(f"a{number}" for number in range(4)))
     await queue.enqueue("b", "b0", "b1")
-    for number, (id, how, what) in enumerate(
-        [("a3", "front", ""), ("b0", "back", ""), ("b1", "before", "a1"), ("a0", "after", "b1"), ("a2", "to", 1)]
-    ):
+    moves = [("a3", "front", ""), ("b0", "back", ""), ("b1", "before", "a1"), ("a0", "after", "b1"), ("a2", "to", "1")]
+    for number, (id, how, what) in enumerate(moves):
         assert (await bench.call("move", NOW, "q", id, how, what, f"m{number}"))[0] == "moved"
     await queue.enqueue("c", "c0")
     await queue.check()

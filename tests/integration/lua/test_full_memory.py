@@ -63,8 +63,11 @@ async def test_new_work_is_refused_whole(full: Bench) -> None:
         assert await full.state() == before, call
 
 
-async def test_ends_and_beats_pass(full: Bench) -> None:
+@pytest.mark.parametrize("fair", [False, True])
+async def test_ends_and_beats_pass(full: Bench, fair: bool) -> None:
     fences = {}
+    if fair:
+        await full.command("HSET", "queue:default", "fair", "0")
     for id in ("completes", "fails", "retries", "released", "lost", "stages", "stops"):
         retries = "3" if id == "retries" else "0"
         fences[id] = await full.running(id, f"s-{id}", limits__retries=retries, gpus=(f"gpu-{id}",))
