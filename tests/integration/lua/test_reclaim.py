@@ -34,7 +34,13 @@ def lost(worker: str = LABEL) -> dict[str, str]:
 
 async def test_a_function_runs_again_at_its_place(bench: Bench) -> None:
     fence = await bench.function()
-    again = lean(status("queued")) | {"status_reason": AGAIN, "status_message": PROOF, "losses": "1", "x": "1"}
+    again = lean(status("queued")) | {
+        "status_reason": AGAIN,
+        "status_message": PROOF,
+        "losses": "1",
+        "ready": str(LATER),
+        "x": "1",
+    }
     await bench.check(
         *("reclaim", LATER, WORKER, "1", "silent"),
         answer=["reclaimed", "1"],
