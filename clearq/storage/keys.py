@@ -57,7 +57,9 @@ PATTERNS = (
     KeyPattern("scalars:<task>", "hash", "metric to: last min max iteration count"),
     KeyPattern("scalar:<task>:<metric>", "stream", "values of a metric: iteration i, value v, time at; capped"),
     KeyPattern("artifacts:<task>", "hash", "artifact name to its entry (JSON)"),
-    KeyPattern("blobs", "zset", "large payloads of tasks, wherever they lie, by the next look at whether they are used"),
+    KeyPattern(
+        "blobs", "zset", "large payloads of tasks, wherever they lie, by the next look at whether they are used"
+    ),
     KeyPattern("blobs.dead", "zset", "those whose file is being deleted, by the time (ms) it is tried again"),
     KeyPattern("chunks:<task>", "hash", "names and sizes of the blobs of a task that lie here"),
     KeyPattern("chunk:<task>:<blob>", "hash", "such a blob: number of the chunk to its bytes"),
@@ -69,7 +71,9 @@ PATTERNS = (
     KeyPattern("cron", "zset", "cron rules by their next slot (ms)"),
     KeyPattern("cron:<name>", "hash", "a cron rule: what it enqueues and when, and the last slot that has run"),
     KeyPattern("todo", "set", "unfinished sliced work, carried on by every claim, beat and timer"),
-    KeyPattern("done:<request>", "string", "what a call has made or deleted, for its repeat after a lost reply; expires"),
+    KeyPattern(
+        "done:<request>", "string", "what a call has made or deleted, for its repeat after a lost reply; expires"
+    ),
     KeyPattern("duty:<name>", "string", "process that keeps a periodic duty; expires"),
 )
 
