@@ -8,7 +8,7 @@ import contextlib
 from clearq.worker.brood import Child
 
 #: Seconds until one is started: not while the children start, nor for each of those that die in a row.
-SPARE_AFTER = 2.0
+SPARE_AFTER = 5.0
 
 
 class Spare:

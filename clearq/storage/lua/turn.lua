@@ -195,10 +195,12 @@ local function claim_next(held)
       local taken, before = 0, #claims
       while taken < turn do
         local lane = lowest(entry[1])
-        local popped = lane and call('ZPOPMIN', lane, #kinds == 1 and turn - taken or 1) or {}
+        local most = #kinds == 1 and turn - taken or 1
+        local popped = lane and call('ZPOPMIN', lane, most) or {}
         if #popped == 0 then break end
         for i = 1, #popped, 2 do claim(popped[i], entry[1], popped[i + 1], held) end
         taken = taken + #popped / 2
+        if #kinds == 1 and #popped < 2 * most then break end -- that was all
       end
       left = left - taken
       note_origin(entry[1], before)

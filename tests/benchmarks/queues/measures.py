@@ -21,6 +21,9 @@ HELD = 600.0
 #: Tasks that are weighed: as many of each peer, for the server's tables grow by doubling.
 WAITING = 2000
 
+#: Seconds after which a worker has a spare process, and is in the state in which it spends its life.
+SETTLED = 8.0
+
 #: Tasks that run when the worker is killed.
 RUNNING = 5
 
@@ -105,6 +108,7 @@ def killed(peer: Peer, server: Server, programs: Path, *, cap: float) -> Figures
 def child_killed(peer: Peer, server: Server, programs: Path, *, cap: float) -> Figures:
     """``kill -9`` of only the process that ran the tasks, for a peer whose parent process lives on."""
     with field(peer, server, programs) as here, here.worker():
+        time.sleep(SETTLED)
         here.client("hold", RUNNING, HELD)
         held = here.wait_for_begun(RUNNING, 30.0)
         runners = {pid for beginnings in here.begun().values() for _, pid in beginnings}
