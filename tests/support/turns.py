@@ -22,8 +22,6 @@ class FairModel:
 
     def enqueue(self, id: str, key: str, priority: int = 0) -> None:
         """A new task."""
-        if not any(owner == key for *_, owner in self.waiting):
-            self.last = {known: place for known, place in self.last.items() if known[0] != key}
         at, joined = self.reached.get(priority, (0, 0))
         start = self.last.get((key, priority), 0)
         if start <= at:
@@ -39,11 +37,18 @@ class FairModel:
         for rank, place, _, _ in taken:
             if place > self.reached.get(-rank, (0, 0))[0]:
                 self.reached[-rank] = (place, 0)
+        self._forget()
         return taken
 
     def drop(self, id: str) -> None:
         """Out of the queue without a run."""
         self.waiting = [entry for entry in self.waiting if entry[2] != id]
+        self._forget()
+
+    def _forget(self) -> None:
+        """A key with nothing waiting starts anew."""
+        waiting = {key for *_, key in self.waiting}
+        self.last = {known: place for known, place in self.last.items() if known[0] in waiting}
 
 
 class FairQueue:

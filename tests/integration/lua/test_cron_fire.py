@@ -122,3 +122,13 @@ async def test_an_idle_worker_is_rung(bench: Bench) -> None:
     await bench.call(*fire())
     state = await bench.state()
     assert state["bell:w"] == ["1"] and "idle:fn:default" not in state
+
+
+async def test_a_key_of_a_fair_queue(bench: Bench) -> None:
+    await defined(bench, with__fair="k")
+    await bench.call(*fire())
+    # Nobody is there to be told that the queue takes no keys: the key is passed over.
+    assert (await bench.state())["fn:default"] == {TASK: score(1)}
+    await bench.call("cron_set", NOW, "other", "r1", NOW, SLOT, *rule(queue="new", slug="new", with__fair="k"))
+    assert await bench.call("cron_fire", LATER, "other", "r1", SLOT, SLOT, NEXT, "second") == ["fired", str(NEXT)]
+    assert (await bench.state())["fair:new"]["k:k"].startswith("1 fn/0=")
