@@ -134,6 +134,12 @@ async def test_sigterm_lets_running_functions_end(workers: Workers) -> None:
     id = await workers.enqueue("hold", 1)
     await workers.marked("begin", 1)
     worker.process.terminate()
+
+    async def drains() -> bool:
+        storage = workers.engine.storage
+        return not await storage.command("ZCARD", storage.keys("idle", "fn:default"))
+
+    await until(drains, "it waits for no more work")
     late = await workers.enqueue("count", 1)
     workers.go()
     assert worker.process.wait(20) == 0
