@@ -158,6 +158,10 @@ class FunctionFace(ABC):
         """
 
         def add(task: F) -> F:
+            if not isinstance(task, FunctionTask):
+                raise UsageError(
+                    f"@app.cron stands above @app.task, which declares the function; {task!r} is not declared."
+                )
             rule = task.rule(name or task.name, expression, tz, missed)
             if any(known.name == rule.name for known in self.crons):
                 raise UsageError(f"Two cron rules are called {rule.name!r}: give one of them another name.")
