@@ -85,6 +85,10 @@ local function settle_end(at, entry)
     return
   else
     local status = how == 'stop' and 'stopped' or 'failed'
+    if stop and how == 'stop' then
+      local asked = call('HGET', key, 'status_reason') -- what was said to whoever asked it to end
+      if asked and asked ~= '' then reason = asked end
+    end
     call('HSET', key, 'status', status, 'error', payload, 'status_reason', reason, 'ended', now)
     call('HDEL', key, 'holder')
     if how == 'fail' then later().set_aside(id, now) end

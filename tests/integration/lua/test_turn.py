@@ -144,7 +144,8 @@ async def test_a_stop_beats_a_retry(bench: Bench) -> None:
     await started(bench, "a")
     assert await bench.call("stop", NOW, "a", "enough") == ["stopping"]
     await bench.call(*call(0, end("a", "retry", "{}", "boom", "10"), nonce="n2", number=2))
-    assert (await bench.state())["t:a"]["status"] == "stopped"
+    task = (await bench.state())["t:a"]
+    assert (task["status"], task["status_reason"]) == ("stopped", "enough")
 
 
 async def test_a_late_end_is_refused(bench: Bench) -> None:
