@@ -106,6 +106,11 @@ class Registry:
         """The queues that the functions are declared for: what a worker takes from when it is told none."""
         return sorted({entry.options.queue for entry in self._functions.values()})
 
+    @property
+    def fair(self) -> list[str]:
+        """Those of them in which some function names a key: a worker that makes one makes it fair."""
+        return sorted({entry.options.queue for entry in self._functions.values() if entry.options.fair})
+
     def __iter__(self) -> Iterator[Registered]:
         return iter(self._functions.values())
 

@@ -108,6 +108,7 @@ class Child:
                 app=name,
                 rules=rules,
                 limits=limits,
+                fair=self.app.registry.fair,
                 concurrency=concurrency,
             )
             work = await self._messages.get()

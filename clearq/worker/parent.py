@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import shlex
 import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -65,6 +66,7 @@ class Parent:
     scrapes: socket.socket | None = None  #: where metrics of its own are served, if anywhere
     token: str = ""  #: that scrapes must bear
     _queue_ids: tuple[str, ...] = ()
+    _fair: frozenset[str] = frozenset()
     _lane: str = "function"
     _rules: list[CronRule] = field(default_factory=list)
     _engine: Engine | None = None
@@ -151,6 +153,7 @@ class Parent:
         self.concurrency = int(hello["concurrency"])
         self._rules = [CronRule.from_plain(rule) for rule in hello["rules"]]
         self.queues = self.options.queues or tuple(hello["queues"])
+        self._fair = frozenset(hello.get("fair", ()))
         self._queue_ids = tuple([await self._queue(name) for name in self.queues])
         await self._declare_limits(hello.get("limits", ()))
         for child in children:
@@ -162,13 +165,22 @@ class Parent:
         return child
 
     async def _queue(self, name: str) -> str:
+        """The id of that queue, which is made when there is none: a fair one where the app's functions give keys."""
         try:
-            return await self.engine.queues.resolve(name)
+            queue = await self.engine.queues.get(name)
         except QueueNotFound:
             try:
-                return (await self.engine.queues.create(name)).id
+                queue = await self.engine.queues.create(name, fair=name in self._fair)
             except QueueExists:
-                return await self.engine.queues.resolve(name)
+                queue = await self.engine.queues.get(name)
+        if name in self._fair and not queue.fair:
+            log.warning(
+                "queue %r is not fair, so it refuses calls with fair=; while nothing waits in it, "
+                "`clearq queue fair %s --on` changes that",
+                queue.name,
+                shlex.quote(queue.name),
+            )
+        return queue.id
 
     async def _declare_limits(self, limits: Sequence[Sequence[str]]) -> None:
         """What the app says of its limits holds from now on, unless somebody has set a size by hand."""

@@ -148,6 +148,18 @@ async def test_lifespans_middlewares_and_injected_values(workers: Workers) -> No
     assert workers.marks == {"up ": 1, "down ": 1}
 
 
+async def test_a_queue_that_functions_want_fair_is_made_fair(workers: Workers) -> None:
+    app = workers.folder / "jobs.py"
+    text = "\n@app.task(name='{0}', queue='{0}', fair='{{tenant}}')\nasync def {0}(tenant: str) -> None: ...\n"
+    app.write_text(app.read_text() + text.format("made") + text.format("found"))
+    await workers.engine.queues.create("found")
+    worker = await workers.start("--burst")
+    assert worker.process.wait(30) == 0
+    assert (await workers.engine.queues.get("made")).fair
+    assert not (await workers.engine.queues.get("default")).fair
+    assert "`clearq queue fair found --on`" in worker.text(), "one that is there is left as it is"
+
+
 async def test_a_named_app_has_a_lane_of_its_own(workers: Workers) -> None:
     app = workers.folder / "jobs.py"
     app.write_text(app.read_text().replace("app = Clearq()", "app = Clearq(name='mine')"))
