@@ -32,13 +32,18 @@ class Unknown:
         if now - since < PATIENCE:
             if given.fn not in self._told and len(self._told) < MOST:
                 self._told.add(given.fn)
-                log.warning("this worker does not know %s: handed back, for another may", given.fn)
+                log.warning(
+                    "this worker does not know %s: handed back, for another may. "
+                    "(Different apps in one queue need names: Clearq(name=...).)",
+                    given.fn,
+                )
             while len(self._seen) > MOST:
                 del self._seen[next(iter(self._seen))]
             return End(given.id, given.fence, "release", b"", "unknown function", str(int(PAUSE * 1000)))
         del self._seen[given.id]
         error = BadCall(
-            f"No worker of this queue knows the function {given.fn!r}. Start one whose app declares it, or correct "
-            "the name, then enqueue the task again."
+            f"A worker of this queue was given the function {given.fn!r} for a minute and does not know it. Start workers "
+            "whose app declares it, or correct the name; different apps in one queue need names, Clearq(name=...). "
+            "Then enqueue the task again."
         )
         return End(given.id, given.fence, "fail", describe(error), "unknown function")
