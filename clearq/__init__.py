@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from clearq.functions.handle import Handle, as_completed, gather
     from clearq.functions.inject import inject
     from clearq.functions.limits import limit
-    from clearq.functions.signals import Cancel, Retry, Snooze
+    from clearq.functions.signals import Cancel, Fail, Retry, Snooze
     from clearq.sdk.logger import Logger
     from clearq.sdk.task import Task
     from clearq.sdk.task_types import TaskTypes
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Cancel",
     "Clearq",
+    "Fail",
     "Handle",
     "Logger",
     "Retry",
@@ -41,6 +42,7 @@ __all__ = [
 _HOMES = {
     "Clearq": "clearq.app",
     "Cancel": "clearq.functions.signals",
+    "Fail": "clearq.functions.signals",
     "Handle": "clearq.functions.handle",
     "Logger": "clearq.sdk.logger",
     "Retry": "clearq.functions.signals",

@@ -52,7 +52,7 @@ def ended_by(error: BaseException, given: Given, options: Options, chance: Calla
 def one_line(error: BaseException) -> str:
     """``ValueError: the first line of its message``."""
     text = (str(error).strip().splitlines() or [""])[0]
-    if text and isinstance(error, BadCall | PayloadError | TimedOut | Retry):
+    if text and isinstance(error, BadCall | Fail | PayloadError | TimedOut | Retry):
         return text[:REASON]
     name = type(error).__name__
     return (f"{name}: {text}" if text else name)[:REASON]

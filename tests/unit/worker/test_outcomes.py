@@ -8,7 +8,7 @@ import pytest
 from clearq.engine.functions import Given
 from clearq.errors import PayloadError
 from clearq.functions.options import Options
-from clearq.functions.signals import Cancel, Retry, Snooze
+from clearq.functions.signals import Cancel, Fail, Retry, Snooze
 from clearq.worker.outcomes import BadCall, TimedOut, ended_by
 from clearq.worker.unknown import PATIENCE, Unknown
 
@@ -31,6 +31,7 @@ def given(failures: int = 0) -> Given:
         (Retry(delay=7), 2, "fail", ""),
         (Snooze(3), 2, "release", "3000"),
         (Cancel("enough"), 0, "stop", ""),
+        (Fail("the key is wrong"), 0, "fail", ""),
         (BadCall("never"), 0, "fail", ""),
         (PayloadError("never"), 0, "fail", ""),
     ],
@@ -38,6 +39,13 @@ def given(failures: int = 0) -> Given:
 def test_how_an_attempt_ends(error: Exception, failures: int, how: str, number: str) -> None:
     end = ended_by(error, given(failures), OPTIONS, chance=lambda: 0.0)
     assert (end.id, end.fence, end.how, end.number) == ("id", "1.x", how, number)
+
+
+def test_a_failure_for_good_says_what_it_was_told_or_its_cause() -> None:
+    assert ended_by(Fail("the key is wrong"), given(), OPTIONS).reason == "the key is wrong"
+    why = Fail()
+    why.__cause__ = KeyError("x")
+    assert ended_by(why, given(), OPTIONS).reason == "KeyError: 'x'"
 
 
 def test_the_pause_is_shortened_by_chance() -> None:
