@@ -42,8 +42,8 @@ class Unknown:
             return End(given.id, given.fence, "release", b"", "unknown function", str(int(PAUSE * 1000)))
         del self._seen[given.id]
         error = BadCall(
-            f"A worker of this queue was given the function {given.fn!r} for a minute and does not know it. Start workers "
-            "whose app declares it, or correct the name; different apps in one queue need names, Clearq(name=...). "
-            "Then enqueue the task again."
+            f"A worker of this queue was given the function {given.fn!r} for a minute and does not know it. Start "
+            "workers whose app declares it, or correct the name; different apps in one queue need names, "
+            "Clearq(name=...). Then enqueue the task again."
         )
         return End(given.id, given.fence, "fail", describe(error), "unknown function")
