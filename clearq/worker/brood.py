@@ -20,6 +20,9 @@ from clearq.worker.page import Page
 #: Seconds that the line of a process that has ended may take to close: a child of its own may hold the other end.
 LINE_WITHIN = 0.2
 
+#: Seconds that one which has hung up may take to end by itself. One that user code has replaced (exec) never would.
+END_WITHIN = 1.0
+
 
 @dataclass
 class Child:
@@ -49,7 +52,7 @@ class Child:
                 stdin=subprocess.DEVNULL,
             )
         child = cls(process, page)
-        child._link = await Link.open(ours, child._heard, child._hung_up.set)
+        child._link = await Link.open(ours, child._heard, child._gone)
         asyncio.get_running_loop().create_task(child._wait(), name=f"child {process.pid}")
         return child
 
@@ -97,6 +100,15 @@ class Child:
                 self.tally.add(message["rows"])
             case "gone":
                 self.kill()
+
+    def _gone(self) -> None:
+        """Its end of the line is closed: it ends, or runs no functions any more and is ended."""
+        self._hung_up.set()
+        asyncio.get_running_loop().call_later(END_WITHIN, self._end_if_silent)
+
+    def _end_if_silent(self) -> None:
+        if not self.ended.is_set() and self.process.returncode is None:
+            self.kill()
 
     async def _wait(self) -> None:
         await _exit_of(self.process)

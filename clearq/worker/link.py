@@ -24,6 +24,7 @@ class Link(asyncio.Protocol):
     async def open(cls, end: socket.socket, heard: Callable[[Message], None], closed: Callable[[], None]) -> Link:
         """Speak over ``end``, which belongs to the link from now on."""
         end.setblocking(False)
+        end.set_inheritable(False)  # what user code executes in our place must not seem to listen
         loop = asyncio.get_running_loop()
         _, link = await loop.create_unix_connection(lambda: cls(heard, closed), sock=end)
         return link

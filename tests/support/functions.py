@@ -126,6 +126,10 @@ async def snoozed() -> int:
 async def leave() -> None:
     raise SystemExit(3)
 
+@app.task(name="become_another_program", where="thread", losses=0)
+def become_another_program() -> None:
+    os.execv("/bin/sleep", ["sleep", "60"])
+
 @app.task(name="recurse")
 async def recurse(depth: int) -> int:
     mark("depth", depth)

@@ -44,6 +44,15 @@ async def test_a_spare_process_takes_the_place_of_one_that_dies(workers: Workers
     assert worker.stop() == 0
 
 
+async def test_a_process_that_a_function_replaces_by_another_program_counts_as_dead(workers: Workers) -> None:
+    await workers.start("--concurrency", "1")
+    id = await workers.enqueue("become_another_program")
+    [state] = await workers.ended(id)
+    assert (state.status, state.reason) == ("failed", "lost with its worker")
+    [state] = await workers.ended(await workers.enqueue("count", 1))
+    assert state.status == "completed"
+
+
 async def test_children_end_with_their_parent_and_another_worker_takes_over(workers: Workers) -> None:
     first = await workers.start("--processes", "2")
     ids = [await workers.enqueue("hold", number) for number in range(3)]
