@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING
 
-from clearq.errors import QueueNotFound
+from clearq.errors import QueueNotFound, TaskNotFound
 
 if TYPE_CHECKING:
     from clearq.engine import Engine
@@ -21,7 +22,19 @@ async def explain_wait(engine: Engine, task: Task) -> str:
         return explain(task, queue=None, now=await engine.now())
     queue, place, workers = await asyncio.gather(_queue(engine, task), position(engine, task), engine.workers.list())
     limit = await engine.limits.key(task.queue, task.held_on) if task.held_on else None
-    return explain(task, queue=queue, ahead=(place or 1) - 1, workers=workers, now=await engine.now(), limit=limit)
+    parent = await _unended(engine, task) if task.waits else None
+    ahead, now = (place or 1) - 1, await engine.now()
+    return explain(task, queue=queue, ahead=ahead, workers=workers, now=now, limit=limit, parent=parent)
+
+
+async def _unended(engine: Engine, task: Task) -> Task | None:
+    """One of the tasks that it runs after that has not ended; looked for among the first hundred."""
+    for id in task.after[:100]:
+        with contextlib.suppress(TaskNotFound):
+            parent = await engine.tasks.get(id)
+            if not parent.ended_for_good:
+                return parent
+    return None
 
 
 async def position(engine: Engine, task: Task) -> int | None:

@@ -135,6 +135,8 @@ def decode_task(task_id: str, fields: Mapping[str, str]) -> Task:
             due=at("due"),
             limits=tuple(fields.get("limits", "").split()),
             held_on=fields.get("held", ""),
+            after=tuple(fields.get("after", "").split()),
+            waits=number("waits") or 0,
             started=at("started"),
             ended=at("ended"),
             claims=number("claims") or int(fields.get("fence", "0").partition(".")[0] or 0),

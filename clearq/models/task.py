@@ -153,6 +153,8 @@ class Task(Frozen):
     due: float | None = None  #: queued, but not to start before this
     limits: tuple[str, ...] = ()  #: keys of the limits by key that it is under
     held_on: str = ""  #: queued, but this one of its limits has no free permit
+    after: tuple[str, ...] = ()  #: ids of the tasks that it runs after
+    waits: int = 0  #: queued, but so many of those have not ended
     started: float | None = None  #: claim of the newest attempt
     ended: float | None = None
     claims: int = 0  #: attempts that were given out

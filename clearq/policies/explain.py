@@ -21,17 +21,21 @@ def explain(
     workers: Sequence[Worker] = (),
     now: float = 0.0,
     limit: LimitKey | None = None,
+    parent: Task | None = None,
 ) -> str:
     """One sentence that says what ``task`` waits for, or that it does not wait.
 
     ``queue``: the one it waits in; ``ahead``: tasks before it there; ``workers``: all live workers;
-    ``now``: the server's time; ``limit``: the key it is held on. The first reason that holds is the answer, the
+    ``now``: the server's time; ``limit``: the key it is held on; ``parent``: one that has not ended of the tasks that
+    it runs after. The first reason that holds is the answer, the
     hardest one first.
     """
     if task.status is not Status.QUEUED:
         return _not_waiting(task)
     if queue is None:
         return f"Its queue {task.queue!r} does not exist any more; enqueue it again into another one."
+    if task.waits:
+        return _after(task, parent)
     if task.due is not None and task.due > now:
         return f"It is not due before {_span(task.due - now)} from now{_retry_words(task)}."
     if queue.pause is not None:
@@ -57,6 +61,14 @@ def _not_waiting(task: Task) -> str:
         return f"It does not wait: {task.worker or 'a worker'} runs it{stage}."
     reason = f" ({task.status_reason})" if task.status_reason else ""
     return f"It does not wait: it is {task.status.value}{reason}."
+
+
+def _after(task: Task, parent: Task | None) -> str:
+    if parent is None:
+        return f"It waits for {task.waits:,} of the {len(task.after):,} tasks that it runs after."
+    named = f"task {parent.id} ({parent.spec.name}, {parent.status.value})"
+    others = task.waits - 1
+    return f"It waits for {named}{f' and {others:,} more' if others else ''} to end."
 
 
 def _held(limit: LimitKey) -> str:
@@ -115,7 +127,7 @@ def _host(worker: Worker) -> Host:
 
 def _busy(ahead: int, serving: Sequence[Worker], queue: Queue) -> str:
     before = f"{ahead} task{'s' if ahead != 1 else ''} before it in queue {queue.name!r}"
-    idle = [worker for worker in serving if not worker.tasks]
+    idle = [worker for worker in serving if not worker.tasks or _has_room(worker)]
     workers = f"{len(serving)} worker{'s' if len(serving) != 1 else ''}"
     if ahead and not idle:
         return f"{before}, and its {workers} {_are(serving)} busy."
@@ -127,6 +139,11 @@ def _busy(ahead: int, serving: Sequence[Worker], queue: Queue) -> str:
     if others:
         return f"It is next in queue {queue.name!r}; the free worker {others[0]}."
     return f"It is next in queue {queue.name!r}; a worker is about to take it."
+
+
+def _has_room(worker: Worker) -> bool:
+    """An agent's slots are not alike; those of a function worker are."""
+    return worker.info.kind == "function" and len(worker.tasks) < worker.info.slots
 
 
 def _are(items: Sequence[Worker]) -> str:

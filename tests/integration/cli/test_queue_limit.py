@@ -11,7 +11,7 @@ from tests.integration.cli.conftest import Shell
 
 async def fill(engine: Engine, *keys: str, count: int = 3) -> list[str]:
     """Functions of a queue ``mail``, whose app declares two at a time for each customer; each has all the keys."""
-    extra = {"limits": " ".join(keys), "sizes": "customer=2"}
+    extra = {"limits": " ".join(keys), "sizes": "customer=2"} if keys else {}
     calls = [Call(new_id(), "send", b"[]", "mail", extra=extra) for _ in range(count)]
     await engine.functions.enqueue_many(calls)
     return [call.id for call in calls]
@@ -59,6 +59,13 @@ async def test_limits_are_listed_set_and_taken_off(shell: Shell, engine: Engine)
     )
     await shell("queue", "pause", "mail", "--why", "tests")
     assert "was paused" in (await shell("task", "why", ids[4])).out
+
+
+async def test_a_task_that_runs_after_another_says_so(shell: Shell, engine: Engine) -> None:
+    [first] = await fill(engine, count=1)
+    child = Call(new_id(), "send", b"[]", "mail", extra={"after": first})
+    await engine.functions.enqueue_many([child])
+    assert (await shell("task", "why", child.id)).out == f"It waits for task {first} (send, queued) to end.\n"
 
 
 async def test_a_rate_that_is_used_up_says_so(shell: Shell, engine: Engine) -> None:

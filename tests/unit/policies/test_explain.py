@@ -28,8 +28,10 @@ def task(**changes) -> Task:
     return Task(**{"id": "a" * 32, "spec": spec, "status": Status.QUEUED, "queue": "gpu", **changes})
 
 
-def worker(*, gpus=(), tasks=(), queue="gpu", kind="script", executors=(), state="", alive=True) -> Worker:
-    info = WorkerInfo(label="h:0", lanes=(Lane(queue=queue, kind=kind),), gpus=gpus, executors=executors)
+def worker(*, gpus=(), tasks=(), queue="gpu", kind="script", executors=(), state="", alive=True, slots=1) -> Worker:
+    of = "function" if kind.startswith("function") else "agent"
+    lanes = (Lane(queue=queue, kind=kind),)
+    info = WorkerInfo(label="h:0", kind=of, lanes=lanes, gpus=gpus, executors=executors, slots=slots)
     return Worker(id="h:0.x", info=info, tasks=tasks, state=state, alive=alive)
 
 
@@ -79,6 +81,19 @@ def worker(*, gpus=(), tasks=(), queue="gpu", kind="script", executors=(), state
             ["limit 'a'", "2 are free just now"],
         ),
         ({"task": task(), "limit": LimitKey(key="a"), "workers": [worker()]}, ["is not limited any more"]),
+        (
+            {"task": task(after=("b", "c", "d"), waits=2, due=130.0), "parent": task(id="b" * 32)},
+            ["waits for task " + "b" * 32, "(t, queued)", "and 1 more"],
+        ),
+        ({"task": task(after=("b",), waits=1)}, ["waits for 1 of the 1 tasks"]),
+        (
+            {"task": task(executor="function"), "workers": [worker(kind="function", tasks=("b",), slots=2)]},
+            ["about to take it"],
+        ),
+        (
+            {"task": task(executor="function"), "workers": [worker(kind="function", tasks=("b", "c"), slots=2)]},
+            ["busy"],
+        ),
         ({"task": task(), "workers": [worker(alive=False)]}, ["No worker serves"]),
         (
             {"task": task(gpus=2), "workers": [worker(gpus=("G0",)), worker()]},
