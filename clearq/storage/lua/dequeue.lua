@@ -1,6 +1,7 @@
 -- Take one waiting task out of its queue; it becomes a draft again.
 -- KEYS[1] meta (hash)   ARGV: now, id
--- Touches t:<id> (hash), lanes and delayed (zsets), queue:<queue> (hash), changed (zset), waits:<queue> (set),
+-- Touches t:<id> (hash), lanes and delayed (zsets), queue:<queue> (hash), changed (zset), waits:<queue>,
+--   after:<parent> (sets), t:<parent> (hash),
 --   unique:<key> (string), events (stream)
 -- RETURNS {'dequeued', queue id} (also when it is a draft already) | {'missing'} | {'conflict', status}
 -- @include base

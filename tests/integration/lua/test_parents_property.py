@@ -111,3 +111,14 @@ async def test_a_draft_holds_no_unique_key_and_is_not_kept_for_ever(bench: Bench
         assert "unique:nightly" not in await bench.state()
     assert 0 < await bench.command("PTTL", "t:dequeue") <= 604_800_000
     assert 0 < await bench.command("PTTL", "t:queue_clear") <= 604_800_000
+
+
+async def test_a_draft_stays_as_long_as_somebody_waits_for_it(bench: Bench) -> None:
+    world = await family(bench, a=1)
+    await bench.call("enqueue_many", world.now, *one("p"), *one("x", after="p"), *one("y", after="p"))
+    await bench.call("dequeue", world.now, "p")
+    await bench.call("stop", world.now, "x", "")
+    assert await bench.command("PTTL", "t:p") == -1
+    await bench.call("dequeue", world.now, "y")
+    assert await bench.command("PTTL", "t:p") > 0
+    assert not [key for key in await bench.state() if key.startswith("after:")]

@@ -2,7 +2,6 @@
 
 local DEFAULT_KEEP = '3600000' -- ms a function's result is kept
 local SHORTEST_KEEP = 60000 -- a resent enqueue finds at least the id
-local SET_ASIDE_KEEP = '604800000' -- ms a failed function is kept, to look at and enqueue again
 
 local function free_unique(id, key, mode)
   if not key or mode == 'time' then return end

@@ -93,6 +93,20 @@ local function wait_no_more(id, queue)
   call('HINCRBY', queue_key(queue), 'held', -1)
 end
 
+local SET_ASIDE_KEEP = '604800000' -- ms a failed function is kept, to look at and enqueue again
+
+-- It will not come back to wait for its parents. A parent that is a draft stayed only for those who wait for it.
+local function forget_parents(id)
+  for parent in string.gmatch(call('HGET', task_key(id), 'after') or '', '%S+') do
+    local key = P .. 'after:' .. parent
+    if call('SREM', key, id) == 1 and call('EXISTS', key) == 0 then
+      local status, fn = unpack(call('HMGET', task_key(parent), 'status', 'fn'))
+      call('HDEL', task_key(parent), 'parent_of')
+      if fn and status == 'created' then call('PEXPIRE', task_key(parent), SET_ASIDE_KEEP) end
+    end
+  end
+end
+
 -- Take a queued task out of wherever it waits.
 local function take_from_queue(id, task)
   local queue = task.queue
@@ -106,7 +120,10 @@ local function take_from_queue(id, task)
     return leave_held(id, task, queue)
   end
   if call('ZREM', P .. 'delayed', id) == 1 then call('HINCRBY', queue_key(queue), 'delayed', -1) end
-  if task.waits then wait_no_more(id, queue) end
+  if task.waits then
+    wait_no_more(id, queue)
+    forget_parents(id)
+  end
   call('HDEL', task_key(id), 'due', 'score')
 end
 
