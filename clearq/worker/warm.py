@@ -81,7 +81,7 @@ class WarmProcesses:
             Job(given.fn, given.id, given.failures, given.losses, given.enqueued, context.trace, args, kwargs)
         )
         async with self._room:
-            process = self._idle.pop() if self._idle else await self._spawn()
+            process = self._rested() or await self._spawn()
             try:
                 if not process.ready:
                     await process.hear()
@@ -99,6 +99,15 @@ class WarmProcesses:
         if said.error is not None:
             raise said.error from Trace(said.trace)
         return said.value
+
+    def _rested(self) -> _Process | None:
+        """One that waits. What has killed others meanwhile shall cost no call an attempt."""
+        while self._idle:
+            process = self._idle.pop()
+            if process.alive:
+                return process
+            self._drop(process)
+        return None
 
     async def _spawn(self) -> _Process:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -125,6 +134,11 @@ class _Process:
     ) -> None:
         self._process, self._reader, self._writer = process, reader, writer
         self.ready = False
+
+    @property
+    def alive(self) -> bool:
+        """Has it not ended?"""
+        return self._process.poll() is None
 
     @property
     def how(self) -> str:

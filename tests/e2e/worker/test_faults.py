@@ -53,6 +53,21 @@ async def test_a_process_that_a_function_replaces_by_another_program_counts_as_d
     assert state.status == "completed"
 
 
+async def test_a_process_that_is_killed_between_two_calls_costs_no_attempt(workers: Workers) -> None:
+    await workers.start()
+    [state] = await workers.ended(await workers.enqueue("process", 1))
+    idle = psutil.Process(int(state.result))
+    idle.kill()
+
+    async def killed() -> bool:
+        return not idle.is_running() or idle.status() == psutil.STATUS_ZOMBIE
+
+    await until(killed, "the idle process has ended")
+    [state] = await workers.ended(await workers.enqueue("process", 2))
+    assert state.status == "completed", state.reason
+    assert int(state.result) != idle.pid
+
+
 async def test_children_end_with_their_parent_and_another_worker_takes_over(workers: Workers) -> None:
     first = await workers.start("--processes", "2")
     ids = [await workers.enqueue("hold", number) for number in range(3)]
