@@ -155,7 +155,8 @@ async def create_queues(args: Namespace, ctx: Context) -> int:
     if ctx.out.json:
         ctx.out.data(made)
         return 0
-    ctx.out.note(f"serve it with: clearq agent --queue {_word(made[0].name)}")
+    name = _word(made[0].name)
+    ctx.out.note(f"serve it with: clearq agent --queue {name}; functions: clearq worker run MODULE:APP --queues {name}")
     return 0
 
 

@@ -74,7 +74,7 @@ def queue_page(out: Output, queue: Queue, tasks: Sequence[Task], workers: Sequen
             ("Held", f"{queue.held:,} (for a permit of a limit, or for other tasks)" if queue.held else ""),
             ("Delayed", f"{queue.delayed:,}" if queue.delayed else ""),
             ("Running", f"{queue.running:,}"),
-            ("Workers", labels or "none; start one: clearq agent --queue " + _quoted(queue.name)),
+            ("Workers", labels or _start_one(queue.name)),
             ("Created", when(queue.created, now) if queue.created else ""),
         ]
     )
@@ -146,3 +146,8 @@ def _quoted(name: str) -> str:
     from shlex import quote
 
     return quote(clean(name, 120))
+
+
+def _start_one(queue: str) -> str:
+    name = _quoted(queue)
+    return f"none; start one: clearq agent --queue {name}; functions: clearq worker run MODULE:APP --queues {name}"

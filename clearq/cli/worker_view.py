@@ -34,6 +34,9 @@ _TASKS = (
 )
 
 
+_NONE = "no worker is running; start one: clearq agent --queue default; functions: clearq worker run MODULE:APP"
+
+
 def worker_table(
     out: Output, workers: Sequence[Worker], tasks: Mapping[str, Task], queues: Mapping[str, str], now: float
 ) -> None:
@@ -56,7 +59,7 @@ def worker_table(
                 age(worker.last_seen, now),
             )
         )
-    out.table(_COLUMNS, rows, empty="no worker is running; start one: clearq agent --queue default")
+    out.table(_COLUMNS, rows, empty=_NONE)
 
 
 def worker_page(
