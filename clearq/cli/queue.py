@@ -163,9 +163,14 @@ async def create_queues(args: Namespace, ctx: Context) -> int:
 async def remove_queues(args: Namespace, ctx: Context) -> int:
     """Delete queues; prints the name of each."""
     engine = await ctx.engine()
+    workers = await engine.workers.list()
     for name in args.queue:
+        id = await engine.queues.resolve(name)
         await engine.queues.delete(name, force=args.force)
         ctx.out.data({"deleted": name}) if ctx.out.json else ctx.out.say(clean(name, 120))
+        serving = [w.info.label for w in workers if w.alive and any(lane.queue == id for lane in w.info.lanes)]
+        if serving:
+            ctx.out.note(f"{clean(', '.join(serving))} served it; a new queue of that name is served after a restart")
     return 0
 
 

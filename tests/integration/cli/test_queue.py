@@ -6,7 +6,7 @@ from typing import Any
 
 from clearq.cli import exits
 from clearq.engine import Engine
-from clearq.models import TaskSpec
+from clearq.models import Lane, TaskSpec, WorkerInfo
 from tests.integration.cli.conftest import Shell
 
 
@@ -92,7 +92,9 @@ async def test_rm_asks_for_force_while_tasks_wait(shell: Shell, engine: Engine) 
     await engine.queues.create("x")
     await submit(engine, "a", queue="x")
     await shell("queue", "rm", "x", code=exits.CONFLICT)
-    await shell("queue", "rm", "x", "--force")
+    lanes = (Lane(queue="x", kind="script"),)
+    await engine.workers.register(WorkerInfo(label="h:0", lanes=lanes))
+    assert "h:0 served it" in (await shell("queue", "rm", "x", "--force")).err
     await shell("queue", "show", "x", code=exits.NOT_FOUND)
 
 
