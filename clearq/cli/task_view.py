@@ -27,6 +27,8 @@ _COLUMNS = (
     Column("PROJECT", shrinks=True, drop=5),
 )
 
+_NONE = "no tasks; submit one: clearq run -- python train.py. Functions are listed by clearq queue show and task dead"
+
 
 def task_table(out: Output, tasks: Sequence[Task], queues: Mapping[str, str], now: float) -> None:
     """One row a task."""
@@ -45,7 +47,7 @@ def task_table(out: Output, tasks: Sequence[Task], queues: Mapping[str, str], no
         )
         for task in tasks
     ]
-    out.table(_COLUMNS, rows, empty="no tasks; submit one: clearq run -- python train.py")
+    out.table(_COLUMNS, rows, empty=_NONE)
 
 
 def task_page(out: Output, task: Task, *, queue: str, why: str, now: float) -> None:
