@@ -7,6 +7,7 @@ task. A child that dies is declared dead at once: what it ran is run again by wh
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import shlex
 import socket
@@ -191,10 +192,13 @@ class Parent:
                 log.warning("limit %s of queue %s was set to %s by hand; the app declares %s", name, queue, holds, size)
 
     async def _join(self, child: Child) -> bool:
-        """Register a child that has loaded its app, and let it work. False: it could not load it."""
+        """Register a child that has loaded its app, and let it work. False: it could not load it, or we end."""
         hello = await child.hello
         if hello["say"] == "broken":
             log.error("%s", hello["error"])
+            return False
+        if self._stopping.is_set():  # it was started while the others were told to end
+            child.kill()
             return False
         host = socket.gethostname().split(".")[0] or "localhost"
         info = WorkerInfo(
@@ -270,7 +274,10 @@ class Parent:
             log.warning("process %d %s; another follows", child.process.pid, child.how)
             pause = PAUSE_FIRST if boottime() - begun > SHORT_LIFE else min(pause * 2, PAUSE_MOST)
             if pause > PAUSE_FIRST * 2:
-                await asyncio.sleep(pause)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._stopping.wait(), pause)
+            if self._stopping.is_set():
+                return
             child = await self._spawn(number)
             await persist("registering", partial(self._join, child))
 

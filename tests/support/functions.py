@@ -130,6 +130,11 @@ async def leave() -> None:
 def become_another_program() -> None:
     os.execv("/bin/sleep", ["sleep", "60"])
 
+@app.task(name="end_the_process")
+async def end_the_process() -> None:
+    mark("ends")
+    os._exit(5)
+
 @app.task(name="recurse")
 async def recurse(depth: int) -> int:
     mark("depth", depth)

@@ -68,6 +68,20 @@ async def test_a_process_that_is_killed_between_two_calls_costs_no_attempt(worke
     assert int(state.result) != idle.pid
 
 
+async def test_a_worker_that_is_stopped_between_two_processes_takes_nothing_more(workers: Workers) -> None:
+    worker = await workers.start()
+    id = await workers.enqueue("end_the_process")
+
+    async def pauses() -> bool:
+        return (await workers.fields(id)).get("losses") == "3"
+
+    await until(pauses, "three processes in a row have ended at once")
+    assert worker.stop() == 0
+    assert workers.marks["ends "] == 3
+    fields = await workers.fields(id)
+    assert (fields["losses"], fields["status"]) == ("3", "queued")
+
+
 async def test_children_end_with_their_parent_and_another_worker_takes_over(workers: Workers) -> None:
     first = await workers.start("--processes", "2")
     ids = [await workers.enqueue("hold", number) for number in range(3)]
