@@ -17,10 +17,11 @@ from clearq.engine.search import TaskFilter, resolve, search
 from clearq.errors import (
     ConflictError,
     StatusConflict,
+    UsageError,
 )
 from clearq.models.attempt import EnqueueResponse
 from clearq.models.status import Status
-from clearq.models.task import Task, TaskSpec, TaskType
+from clearq.models.task import ExecutorKind, Task, TaskSpec, TaskType
 from clearq.storage import Storage
 
 #: Characters of the words that go with a task's progress.
@@ -206,8 +207,16 @@ class Tasks:
         comment: str | None = None,
         parent: str | None = None,
     ) -> Task:
-        """A draft with the same description and a new id; its parent is the source unless given."""
+        """A draft with the same description and a new id; its parent is the source unless given.
+
+        Raises TaskNotFound, UsageError for a call of a function that a worker runs: its arguments are no part of it.
+        """
         source = await self.get(id)
+        if source.spec.executor is ExecutorKind.FUNCTION and not source.spec.function.name:
+            raise UsageError(
+                f"Task {id} is a call of the function {source.spec.name}, which cannot be cloned: enqueue it "
+                "from Python, or run one that failed again with `clearq task dead --requeue`."
+            )
         changes = {"name": name, "project": project, "comment": comment, "parent": parent or id}
         updates = {field: value for field, value in changes.items() if value is not None}
         return await self.create(source.spec.model_copy(update=updates))

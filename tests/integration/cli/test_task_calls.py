@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from clearq.cli import exits
 from clearq.engine import Engine
 from clearq.engine.functions import Call
 from clearq.functions.payloads import Payloads, blob_of
@@ -34,3 +35,9 @@ async def test_show_reads_arguments_and_results_where_they_lie(shell: Shell, eng
     await engine.blobs.drop(blob)
     page = " ".join((await shell("task", "show", large.id)).out.split())
     assert "The payload cannot be read any more" in page
+
+
+async def test_a_call_is_not_cloned(shell: Shell, engine: Engine) -> None:
+    await engine.functions.enqueue_many([Call("e" * 32, "mail.send", b'["to one"]')])
+    said = await shell("task", "clone", "e" * 32, code=exits.USAGE)
+    assert "is a call of the function mail.send, which cannot be cloned" in said.err
