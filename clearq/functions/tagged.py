@@ -140,6 +140,10 @@ def _name(name: Any) -> str:
 
 def load(data: bytes, what: str = "result") -> Any:
     """The reverse. Raises PayloadError."""
+    if not data:
+        raise PayloadError(
+            f"The {what} cannot be decoded: nothing is left. Arguments are kept until a call has completed."
+        )
     try:
         value = orjson.loads(data)
         return _untag(value) if _MARK in data else value
