@@ -77,7 +77,7 @@ def worker_page(
             ("Worker", info.label),
             ("Id", worker.id),
             ("State", _state(worker)),
-            ("Doing", worker.state),
+            ("Doing", "" if worker.tasks and worker.state == "idle" else worker.state),
             ("Kind", f"{info.kind}, clearq {info.version}" if info.version else info.kind),
             ("Host", f"{info.host}, process {info.pid}" if info.pid else info.host),
             ("Queues", _queues(worker, queues)),
