@@ -139,6 +139,8 @@ def _mistakes(given: Options) -> list[tuple[bool, str]]:
             f"priority {given.priority} is out of range: -1000 to 1000, higher first.",
         ),
         (given.delay is not None and given.at is not None, "Give delay or at, not both."),
+        (given.delay is not None and given.delay < 0, "delay must be 0 or more seconds (None: none)."),
+        (not given.queue, "queue needs a name or an id."),
         (given.unique_mode == "time" and not given.unique_for, "unique_mode='time' needs unique_for=seconds."),
         (
             isinstance(given.at, datetime) and given.at.tzinfo is None,

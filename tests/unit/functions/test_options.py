@@ -17,6 +17,8 @@ from clearq.functions.options import Options, trace_of
     [
         {"priority": 1001},
         {"delay": 1, "at": 2},
+        {"delay": -1},
+        {"queue": ""},
         {"unique_mode": "time"},
         {"unique_mode": "never"},
         {"at": datetime(2026, 1, 1)},
