@@ -71,7 +71,7 @@ def test_rules_are_declared_above_tasks() -> None:
     assert len({rule.revision for rule in app.crons}) == 2
     with pytest.raises(UsageError, match="Two cron rules"):
         app.cron("* * * * *", name="nightly")(report)
-    with pytest.raises(UsageError, match="stands above @app.task"):
+    with pytest.raises(UsageError, match=r"stands above @app\.task"):
         app.cron("* * * * *")(lambda: None)  # type: ignore[type-var]
 
 
