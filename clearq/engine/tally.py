@@ -80,7 +80,7 @@ class Tally:
 
     def take(self) -> list[Row]:
         """All counts since the last call; they begin at zero again."""
-        rows = [[*series, [*map(int, counts[:-1]), int(counts[-1] * 1e6)]] for series, counts in self._all()]
+        rows = [[*series, [*map(int, counts[:-1]), round(counts[-1] * 1e6)]] for series, counts in self._all()]
         self._ends, self._lags = {}, {}
         return rows
 
