@@ -11,7 +11,7 @@ from clearq.app import Clearq
 from clearq.arq import payload
 from clearq.arq.jobs import Job
 from clearq.arq.words import EXPIRES, QUEUE, seconds
-from clearq.engine.functions import Call
+from clearq.engine.calls import Call
 from clearq.functions.client import client_of
 
 

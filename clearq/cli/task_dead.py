@@ -13,7 +13,7 @@ from clearq.errors import ConflictError, NotFoundError
 
 if TYPE_CHECKING:
     from clearq.engine import Engine
-    from clearq.engine.functions import SetAside
+    from clearq.engine.calls import SetAside
 
 _COLUMNS = (
     Column("TASK"),

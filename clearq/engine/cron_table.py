@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from clearq.clock import seconds
+from clearq.engine.calls import Call
 from clearq.engine.cron import Cron, task_id
-from clearq.engine.functions import Call, Functions
+from clearq.engine.functions import Functions
 from clearq.engine.ids import new_id
 from clearq.errors import NotFoundError
 from clearq.storage import Storage

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from types import MappingProxyType
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 from clearq.engine import codec
 from clearq.engine.answers import missing_task, not_fair
+from clearq.engine.calls import Call, End, SetAside, State, Turn, packed, unpacked
 from clearq.engine.ids import nonce
 from clearq.errors import UsageError
 from clearq.models.queue import slug
@@ -24,87 +24,6 @@ BULK_LIMITED = 100
 
 #: Words that stand for the whole call, which then has done nothing.
 _REFUSED = {b"no_parent": missing_task, b"not_fair": not_fair}
-
-How = Literal["complete", "retry", "fail", "stop", "release"]
-
-
-#: The ``extra`` of a lean task.
-NOTHING: Mapping[str, str] = MappingProxyType({})
-
-
-class Call(NamedTuple):
-    """One function to be run. ``args`` is what the worker decodes; Redis and Lua never look into it."""
-
-    id: str
-    fn: str
-    args: bytes
-    queue: str = "default"
-    priority: int = 0
-    delay: float | None = None  #: seconds
-    due: float | None = None  #: seconds since the epoch
-    #: Fields that only some tasks have: app, unique, unique.mode, unique.ms, after, after.rule, keep, options, fair,
-    #: limits (keys of limits, see ``limits.limit_key``, space-separated); last, sizes (``name=size`` of those limits).
-    extra: Mapping[str, str] = NOTHING
-
-
-class Given(NamedTuple):
-    """A claimed function."""
-
-    id: str
-    fence: str
-    fn: str
-    args: bytes
-    enqueued: float  #: seconds since the epoch, the server's clock
-    failures: int
-    losses: int
-    options: bytes
-    queue: str = ""  #: its id
-    #: Since when workers could have taken it: its enqueue, or the end of its delay, pause or wait for others; seconds
-    #: since the epoch, the server's clock; 0: unknown.
-    ready: float = 0.0
-
-
-class End(NamedTuple):
-    """How an attempt of a function ended."""
-
-    id: str
-    fence: str
-    how: How
-    payload: bytes = b""  #: result or error
-    reason: str = ""
-    number: str = ""  #: ms: pause before a retry or after a release, lifetime of a result; empty: default
-
-
-class Turn(NamedTuple):
-    """What a turn brought."""
-
-    dead: bool  #: this holder was declared dead; nothing was taken and the ends were refused
-    claims: list[Given]
-    stale: list[str]  #: ids whose end was refused: somebody else has them
-
-
-class State(NamedTuple):
-    """Where a function stands."""
-
-    status: str
-    result: bytes
-    error: bytes
-    reason: str
-
-    @property
-    def ended(self) -> bool:
-        """Will nothing more happen to it by itself?"""
-        return self.status not in ("queued", "in_progress", "created")
-
-
-class SetAside(NamedTuple):
-    """A function that failed for good."""
-
-    id: str
-    fn: str
-    queue: str  #: its id
-    reason: str
-    at: float  #: seconds since the epoch
 
 
 class Functions:
@@ -143,7 +62,7 @@ class Functions:
         flat: list[bytes | str | int] = [""]
         try:
             for call, _ in pending:
-                flat += _arguments(call)
+                flat += packed(call)
         except UsageError:
             return False  # the long way finds out whose it is
         return self._storage.hot_now(partial(self._answered, pending), "enqueue_many", *flat)
@@ -187,7 +106,7 @@ class Functions:
         for part in _slices(calls):
             flat: list[bytes | str | int] = [""]
             for call in part:
-                flat += _arguments(call)
+                flat += packed(call)
             answer = await self._storage.hot("enqueue_many", *flat)
             if answer and answer[0] in _REFUSED:
                 raise _REFUSED[answer[0]](answer[1].decode())
@@ -238,7 +157,7 @@ class Functions:
         answer = await self._storage.hot("turn", *flat)
         word, stale, claims = answer[0], answer[1], answer[2] if len(answer) > 2 else []
         origins = answer[3] if len(answer) > 3 else []
-        return Turn(word == b"dead", _claims(claims, origins), [id.decode() for id in stale])
+        return Turn(word == b"dead", unpacked(claims, origins), [id.decode() for id in stale])
 
     async def set_aside(self, *, limit: int = 100) -> list[SetAside]:
         """Functions that are out of retries or were lost too often, the latest first. Kept for a week."""
@@ -277,49 +196,3 @@ def _slices(calls: Sequence[Call]) -> Iterator[list[Call]]:
         part.append(call)
     if part:
         yield part
-
-
-def _arguments(call: Call) -> list[bytes | str | int]:
-    if not -1000 <= call.priority <= 1000:
-        raise UsageError(f"Priority {call.priority} is out of range: it goes from -1000 to 1000, higher first.")
-    flat: list[bytes | str | int] = [
-        call.id,
-        call.queue,
-        slug(call.queue) if call.queue != "default" else "default",
-        call.fn,
-        call.args,
-        call.priority or "",
-        "" if call.delay is None else max(0, int(call.delay * 1000)),
-        "" if call.due is None else int(call.due * 1000),
-        len(call.extra),
-    ]
-    for name, value in call.extra.items():
-        flat += (name, value)
-    return flat
-
-
-def _claims(entries: list[list[Any]], origins: list[Any]) -> list[Given]:
-    if not entries:
-        return []
-    given: list[Given] = []
-    for queue, count in zip(origins[::2], origins[1::2], strict=True):
-        name = queue.decode()
-        given += [_given(entry, name) for entry in entries[len(given) : len(given) + count]]
-    return given
-
-
-def _given(entry: list[Any], queue: str) -> Given:
-    id, fence, fn, args, enqueued, failures, losses, options, *ready = entry
-    since = int(enqueued) / 1000
-    return Given(
-        id.decode(),
-        fence.decode(),
-        fn.decode(),
-        args,
-        since,
-        int(failures),
-        int(losses),
-        options,
-        queue,
-        max(since, int(ready[0]) / 1000) if ready else since,
-    )

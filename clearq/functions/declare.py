@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, ParamSpec, Self, TypeVar, Unpack
 
-from clearq.engine.functions import Call
+from clearq.engine.calls import Call
 from clearq.errors import ConflictError, UsageError
 from clearq.functions.client import Client, Home, client_of, signing_key
 from clearq.functions.cron import CronRule, Missed

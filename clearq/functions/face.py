@@ -23,7 +23,7 @@ from clearq.functions.registry import Registered, Registry, public_name
 
 if TYPE_CHECKING:
     from clearq.engine import Engine
-    from clearq.engine.functions import SetAside
+    from clearq.engine.calls import SetAside
     from clearq.settings import Settings
 
 P = ParamSpec("P")

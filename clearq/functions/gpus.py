@@ -25,7 +25,7 @@ from clearq.functions.registry import public_name
 from clearq.models import ExecutorKind, Function, Limits, Needs, Script, TaskSpec, TaskType
 
 if TYPE_CHECKING:
-    from clearq.engine.functions import Call
+    from clearq.engine.calls import Call
     from clearq.functions.client import Client, Home
     from clearq.functions.options import Options
 

@@ -15,7 +15,7 @@ from clearq.functions.references import ResultOf
 from clearq.functions.serialize import Codec, load_any
 
 if TYPE_CHECKING:
-    from clearq.engine.functions import State
+    from clearq.engine.calls import State
 
 R = TypeVar("R")
 

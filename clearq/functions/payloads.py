@@ -17,7 +17,7 @@ import orjson
 
 from clearq.clock import boottime
 from clearq.engine.blobs import FILE, GRACE, IN_REDIS, Blob, place_of
-from clearq.engine.functions import Call
+from clearq.engine.calls import Call
 from clearq.errors import ArtifactError, ArtifactFull, ArtifactMissing, PayloadError, StorageError
 from clearq.models.ids import nonce
 

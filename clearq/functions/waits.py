@@ -8,7 +8,7 @@ import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from clearq.engine.functions import State
+from clearq.engine.calls import State
 from clearq.errors import StorageError, StorageUnavailable
 from clearq.models.ids import nonce
 

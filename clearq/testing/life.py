@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from clearq.engine.functions import End, Given
+from clearq.engine.calls import End, Given
 from clearq.worker.outcomes import BadCall, describe
 from clearq.worker.runner import Runner
 

@@ -22,7 +22,7 @@ import orjson
 
 from clearq.clock import boottime
 from clearq.engine import Engine
-from clearq.engine.functions import End, Given
+from clearq.engine.calls import End, Given
 from clearq.errors import ClearqError, ConfigurationError
 from clearq.functions import gpus
 from clearq.functions.face import apps_with

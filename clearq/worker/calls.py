@@ -9,7 +9,7 @@ from threading import Event
 from typing import Any, Literal
 
 from clearq.clock import boottime
-from clearq.engine.functions import Given
+from clearq.engine.calls import Given
 from clearq.functions.context import Context
 from clearq.functions.middleware import Middleware
 from clearq.functions.options import Options

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import orjson
 
-from clearq.engine.functions import End, Given
+from clearq.engine.calls import End, Given
 from clearq.errors import PayloadError
 from clearq.functions.options import Options
 from clearq.functions.signals import Cancel, Fail, Retry, Snooze

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 
 from clearq.clock import boottime
 from clearq.engine import Engine
-from clearq.engine.functions import End, Given
+from clearq.engine.calls import End, Given
 from clearq.errors import ArtifactError, ArtifactMissing, StorageError
 from clearq.functions.payloads import Payloads, blob_of
 from clearq.periodic import end_tasks

@@ -12,7 +12,7 @@ from typing import Any
 
 from clearq.clock import boottime
 from clearq.engine import Engine
-from clearq.engine.functions import End, Given
+from clearq.engine.calls import End, Given
 from clearq.engine.tally import Tally
 from clearq.functions import references
 from clearq.functions.context import Context, current, enter

@@ -15,7 +15,7 @@ from functools import partial
 
 from clearq.clock import MonotonicClock, boottime
 from clearq.engine import Engine
-from clearq.engine.functions import End, Given, Turn
+from clearq.engine.calls import End, Given, Turn
 from clearq.errors import StorageError
 from clearq.worker.page import Gate, Load, Page
 from clearq.worker.runner import Runner

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from clearq.clock import MonotonicClock, boottime
-from clearq.engine.functions import End, Given
+from clearq.engine.calls import End, Given
 from clearq.worker.outcomes import BadCall, describe
 
 log = logging.getLogger("clearq.worker")

@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass, field
 
 from clearq.engine import Engine
-from clearq.engine.functions import Call, End
+from clearq.engine.calls import Call, End
 from clearq.engine.ids import new_id
 from clearq.models import Lane, WorkerInfo
 from tests.benchmarks.common import Place, Row

@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from itertools import pairwise
 
 from clearq.engine import Engine
-from clearq.engine.functions import Call, End
+from clearq.engine.calls import Call, End
 from clearq.engine.ids import new_id
 from clearq.models import Lane, WorkerInfo
 from tests.benchmarks.common import Place, Row

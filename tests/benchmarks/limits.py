@@ -8,7 +8,7 @@ from collections import defaultdict
 
 from clearq import Clearq, limit
 from clearq.engine import Engine
-from clearq.engine.functions import End
+from clearq.engine.calls import End
 from clearq.functions.declare import FunctionTask
 from clearq.functions.limits import Limit
 from clearq.models import Lane, WorkerInfo

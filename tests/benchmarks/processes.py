@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import statistics
 
-from clearq.engine.functions import Call
+from clearq.engine.calls import Call
 from clearq.engine.ids import new_id
 from tests.benchmarks.common import Place, Row
 from tests.benchmarks.common import worker_cpu as busy

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from redis.asyncio import Redis
 
-from clearq.engine.functions import Call, End
+from clearq.engine.calls import Call, End
 from clearq.engine.ids import new_id
 from clearq.models import Lane, WorkerInfo
 from clearq.storage import embedded

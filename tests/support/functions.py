@@ -14,7 +14,7 @@ import orjson
 import psutil
 
 from clearq.engine import Engine
-from clearq.engine.functions import Call, State
+from clearq.engine.calls import Call, State
 from clearq.engine.ids import new_id
 from clearq.settings import Settings
 from tests.support.agents import until

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from clearq.engine import Engine
 from clearq.engine.blobs import Blob
+from clearq.engine.calls import Call
 from clearq.engine.cron import CronRule, Step
-from clearq.engine.functions import Call
 from clearq.engine.ids import new_id, nonce
 from clearq.engine.tally import Tally
 from clearq.models import TaskSpec

@@ -245,7 +245,7 @@ async def test_lifespan_and_injection(app: Clearq) -> None:
 
 
 async def test_an_unknown_function_says_so(app: Clearq, sim: Simulation) -> None:
-    from clearq.engine.functions import Call
+    from clearq.engine.calls import Call
     from clearq.models.ids import new_id
 
     id = new_id()

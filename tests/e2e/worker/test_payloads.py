@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from clearq import Clearq, as_completed, gather
-from clearq.engine.functions import Call
+from clearq.engine.calls import Call
 from clearq.engine.ids import new_id
 from clearq.errors import FunctionFailed, PayloadError
 from clearq.settings import Settings

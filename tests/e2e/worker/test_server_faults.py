@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from clearq import Clearq, gather
 from clearq.engine import Engine
-from clearq.engine.functions import Call
+from clearq.engine.calls import Call
 from clearq.engine.ids import new_id
 from clearq.settings import Settings
 from tests.support.agents import until

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from clearq.engine import Engine
+from clearq.engine.calls import End
 from clearq.engine.cron import CronRule, Step
-from clearq.engine.functions import End
 from clearq.models import Lane, WorkerInfo
 from tests.integration.cli.conftest import Shell
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from clearq.engine import Engine
-from clearq.engine.functions import Call, End
+from clearq.engine.calls import Call, End
 from clearq.engine.ids import new_id
 from clearq.models import Lane, WorkerInfo
 from tests.integration.cli.conftest import Shell

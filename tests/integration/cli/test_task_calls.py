@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from clearq.cli import exits
 from clearq.engine import Engine
-from clearq.engine.functions import Call
+from clearq.engine.calls import Call
 from clearq.functions.payloads import Payloads, blob_of
 from tests.integration.cli.conftest import Shell
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from clearq.engine import Engine
-from clearq.engine.functions import Call
+from clearq.engine.calls import Call
 from clearq.engine.limits import limit_key
 from clearq.errors import QueueNotFound, UsageError
 from clearq.models.limit import LimitKey, QueueLimit, Size

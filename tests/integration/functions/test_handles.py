@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from clearq import Clearq, as_completed, gather
-from clearq.engine.functions import End, Given
+from clearq.engine.calls import End, Given
 from clearq.errors import (
     ConflictError,
     FunctionFailed,

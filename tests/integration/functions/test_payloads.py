@@ -14,7 +14,7 @@ from clearq import Clearq
 from clearq.arq.redis import ClearqArqRedis
 from clearq.artifacts import ArtifactStore
 from clearq.engine.blobs import TASK_BYTES
-from clearq.engine.functions import End, Given
+from clearq.engine.calls import End, Given
 from clearq.engine.sweeper import Sweeper
 from clearq.errors import ArtifactError, PayloadError
 from clearq.functions import payloads, references

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from clearq.engine import Engine
-from clearq.engine.functions import Call, End
+from clearq.engine.calls import Call, End
 from clearq.engine.ids import new_id
 from clearq.models import Lane, WorkerInfo
 from clearq.models.limit import Size

@@ -14,7 +14,7 @@ from clearq.arq import payload
 from clearq.arq.crons import rule_of, zone_name
 from clearq.arq.redis import ClearqArqRedis, url_of
 from clearq.arq.words import is_a, seconds
-from clearq.engine.functions import Given
+from clearq.engine.calls import Given
 from clearq.errors import ConfigurationError
 from clearq.functions.options import Options
 from clearq.functions.signals import Fail

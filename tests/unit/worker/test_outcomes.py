@@ -5,7 +5,7 @@ from __future__ import annotations
 import orjson
 import pytest
 
-from clearq.engine.functions import Given
+from clearq.engine.calls import Given
 from clearq.errors import PayloadError
 from clearq.functions.options import Options
 from clearq.functions.signals import Cancel, Fail, Retry, Snooze

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from clearq.engine.functions import End, Given, Turn
+from clearq.engine.calls import End, Given, Turn
 from clearq.functions.options import Options
 from clearq.functions.registry import Registered, Registry
 from clearq.worker import turns as turns_module
