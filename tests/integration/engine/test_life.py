@@ -47,6 +47,7 @@ def machine(base: Settings) -> type[RuleBasedStateMachine]:
             self.runner = asyncio.Runner()
             self.alive: list[str] = []
             self.supervisors: dict[str, tuple[str, str]] = {}
+            self.starts = 0
             self.tasks: list[str] = []
             self.attempts: list[tuple[str, str]] = []  # every (task, fence) that was ever given out
             self.claims: dict[str, int] = {}
@@ -155,7 +156,8 @@ def machine(base: Settings) -> type[RuleBasedStateMachine]:
         @rule(data=st.data())
         def start(self, data: st.DataObject) -> None:
             id, fence = data.draw(st.sampled_from(self.attempts))
-            holder = f"supervisor.{len(self.supervisors)}"
+            self.starts += 1  # no holder comes twice: the same one may repeat its start
+            holder = f"supervisor.{self.starts}"
             before = self.raw(id)
             try:
                 self.do(self.engine.attempts.start(id, fence, holder))
