@@ -40,6 +40,7 @@ from clearq.settings import Settings
 from clearq.worker.brood import Child
 from clearq.worker.burst import until_idle
 from clearq.worker.counts import Counts
+from clearq.worker.link import Message
 from clearq.worker.options import WorkerOptions
 from clearq.worker.spare import Spare
 
@@ -50,6 +51,9 @@ LAST_WORDS = 5.0
 
 #: A child that lives shorter than so many seconds is followed by the next after a pause.
 SHORT_LIFE, PAUSE_FIRST, PAUSE_MOST = 5.0, 0.2, 10.0
+
+#: How many children in a row may be ended by a signal before the first has loaded the app.
+FIRST_TRIES = 4
 
 T = TypeVar("T")
 
@@ -138,16 +142,9 @@ class Parent:
 
     async def _begin(self) -> None:
         """Start all children; the first tells which server and queues the app means."""
-        children = [await self._spawn(number) for number in range(self.options.processes)]
-        ending = asyncio.create_task(self._stopping.wait())
-        first: set[asyncio.Future[Any]] = {children[0].hello, ending}
-        await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
-        ending.cancel()
-        if not children[0].hello.done():
-            raise ConfigurationError("stopped before the app was loaded")
-        hello = children[0].hello.result()
-        if hello["say"] == "broken":
-            raise ConfigurationError(str(hello["error"]))
+        for number in range(self.options.processes):
+            await self._spawn(number)
+        hello = await self._first_hello()
         settings = Settings(**hello["settings"])
         self._engine = await Engine.connect(settings)
         self._lane = f"function.{hello['app']}" if hello.get("app") else "function"
@@ -157,8 +154,30 @@ class Parent:
         self._fair = frozenset(hello.get("fair", ()))
         self._queue_ids = tuple([await self._queue(name) for name in self.queues])
         await self._declare_limits(hello.get("limits", ()))
-        for child in children:
+        for child in tuple(self.children.values()):
             await self._join(child)
+
+    async def _first_hello(self) -> Message:
+        """What the first child says of the app. One that a signal ends before it could is followed by another."""
+        ending = asyncio.create_task(self._stopping.wait())
+        try:
+            for left in reversed(range(FIRST_TRIES)):
+                child = self.children[0]
+                either: set[asyncio.Future[Any]] = {child.hello, ending}
+                await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+                if self._stopping.is_set():
+                    break
+                hello = child.hello.result()
+                if hello["say"] != "broken":
+                    return hello
+                if not left or (child.process.returncode or 0) >= 0:  # its own error would be the next one's as well
+                    raise ConfigurationError(str(hello["error"]))
+                log.warning("process %d %s before it had loaded the app; another follows", child.process.pid, child.how)
+                child.page.close()
+                await self._spawn(0)
+        finally:
+            ending.cancel()
+        raise ConfigurationError("stopped before the app was loaded")
 
     async def _spawn(self, number: int) -> Child:
         child = self.children[number] = self._spare.take() or await Child.spawn()

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 
 import psutil
+import pytest
 
 from tests.support.agents import until
-from tests.support.functions import Workers, is_spare
+from tests.support.functions import WorkerProcess, Workers, is_spare
+
+#: What an app's module does before anything else: it notes each try, and ends the first so many by a signal.
+DIES_WHILE_LOADING = """
+import os, signal
+with open(os.environ["MARKS"] + "/marks", "a") as marks:
+    marks.write("load \\n")
+with open(os.environ["MARKS"] + "/marks") as marks:
+    if marks.read().count("load") <= {times}:
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
 
 
 async def test_a_killed_child_is_followed_by_another_and_its_tasks_run_again(workers: Workers) -> None:
@@ -24,6 +36,35 @@ async def test_a_killed_child_is_followed_by_another_and_its_tasks_run_again(wor
         *((f"end {number}", 1) for number in range(5)),
     ]
     assert {(await workers.fields(id))["losses"] for id in ids} == {"1"}
+
+
+async def test_a_first_process_that_is_killed_while_it_loads_the_app_is_followed_by_another(workers: Workers) -> None:
+    jobs = workers.folder / "jobs.py"
+    jobs.write_text(DIES_WHILE_LOADING.format(times=2) + jobs.read_text())
+    worker = await workers.start()
+    [state] = await workers.ended(await workers.enqueue("count", 1))
+    assert state.status == "completed"
+    assert worker.text().count("was ended by SIGKILL before it had loaded the app; another follows") == 2
+
+
+@pytest.mark.parametrize(
+    ("module", "said", "loads"),
+    [
+        (DIES_WHILE_LOADING.format(times=1000), "was ended by SIGKILL", 4),
+        (DIES_WHILE_LOADING.format(times=0) + "import no_such_module\n", "no_such_module", 1),
+        (DIES_WHILE_LOADING.format(times=0) + "os._exit(7)\n", "ended with exit code 7", 1),
+    ],
+    ids=["always killed", "cannot be loaded", "exits"],
+)
+async def test_a_worker_whose_app_never_loads_ends_with_its_error(
+    workers: Workers, module: str, said: str, loads: int
+) -> None:
+    (workers.folder / "jobs.py").write_text(module)
+    worker = WorkerProcess(workers.settings, workers.folder, ())
+    workers.started.append(worker)
+    assert await asyncio.to_thread(worker.process.wait, 60) == 2
+    assert said in worker.text()
+    assert workers.marks["load "] == loads
 
 
 async def test_a_spare_process_takes_the_place_of_one_that_dies(workers: Workers) -> None:
