@@ -2,7 +2,8 @@
 
 A noun's file exposes ``register(subparsers) -> None``, which adds its parser (and its verbs) and names the
 function of each with ``set_defaults(run=function)``: ``function(args, ctx) -> int | None``, plain or
-``async``. ``ctx`` is a :class:`clearq.cli.context.Context`. The flags of ``add_global_flags`` belong to every
+``async``. ``ctx`` is a :class:`clearq.cli.context.Context`. A verb that knows what words too many may mean adds
+``advice=function``: ``function(words) -> str``, a line of the error. The flags of ``add_global_flags`` belong to every
 parser, before or after the noun: do not add them again. New nouns get a line in :mod:`clearq.cli.nouns`.
 """
 
@@ -130,9 +131,11 @@ def _parse(words: list[str], index: int) -> argparse.Namespace | None:
     import_module(f"clearq.cli.{noun.module}").register(subparsers)
     args, unknown = parser.parse_known_args(words)
     if unknown:
-        verb = getattr(args, "verb", None)
+        verb, advice = getattr(args, "verb", None), getattr(args, "advice", None)
+        told = f"{said}\n" if advice and (said := advice(unknown)) else ""
         raise UsageError(
-            f"not understood: {' '.join(unknown)[:200]}\nsee: clearq {noun.name}{f' {verb}' if verb else ''} --help"
+            f"not understood: {' '.join(unknown)[:200]}\n"
+            f"{told}see: clearq {noun.name}{f' {verb}' if verb else ''} --help"
         )
     if not hasattr(args, "run"):
         subparsers.choices[noun.name].print_help()

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 from argparse import Namespace
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from clearq.cli import exits
@@ -42,7 +43,7 @@ def register_run(verbs: Any) -> None:
         metavar="[HOST:]PORT",
         help="serve Prometheus metrics of this worker by HTTP; on this machine only unless a host is named",
     )
-    run.set_defaults(run=run_functions)
+    run.set_defaults(run=run_functions, advice=_advice)
 
 
 def run_functions(args: Namespace, ctx: Context) -> int:
@@ -73,6 +74,13 @@ def _app(args: Namespace) -> str:
     if (args.app is None) == (args.arq is None):
         raise UsageError("name one app, such as tasks:app; or arq's settings: --arq my.WorkerSettings")
     return f"clearq.arq.worker:{args.arq}" if args.arq is not None else str(args.app)
+
+
+def _advice(words: Sequence[str]) -> str:
+    """What to do about words too many."""
+    from clearq.worker.options import ONE_EACH
+
+    return ONE_EACH if any(":" in word and not word.startswith("-") for word in words) else ""
 
 
 def _banner(parent: Parent, ctx: Context) -> None:
