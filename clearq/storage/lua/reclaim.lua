@@ -23,6 +23,11 @@ bury(now, holder)
 if label then emit(now, 'worker.lost', '', '', label, '', ARGV[4]) end
 if held > 0 then
   call('SADD', P .. 'todo', 'reclaim ' .. holder)
-  if reclaim_slice(now, holder) then call('SREM', P .. 'todo', 'reclaim ' .. holder) end
+  local who = label or holder
+  if reclaim_slice(now, holder, who .. ': ' .. ARGV[4]) then
+    call('SREM', P .. 'todo', 'reclaim ' .. holder)
+  elseif label then
+    call('HSET', P .. 'worker:' .. holder, 'proof', who .. ': ' .. ARGV[4]) -- for the slices to come
+  end
 end
 return { 'reclaimed', int(held) }

@@ -24,7 +24,7 @@ from tests.support.bench import (
 from tests.support.state import GONE, lifetimes
 
 AGAIN = "lost with its worker, runs again"
-PROOF = f"no heartbeat from {LABEL}"
+PROOF = f"{LABEL}: silent"
 BURIED = {"beats": GONE, "workers": GONE, "labels": GONE, f"worker:{WORKER}": {"ended": str(LATER)}}
 
 
@@ -186,6 +186,8 @@ async def test_a_big_holder_goes_in_slices(bench: Bench) -> None:
     assert (await bench.call("tick", LATER, "timer"))[2] == "0"
     state = await bench.state()
     assert f"own:{WORKER}" not in state and "todo" not in state
+    # Those of the later slices are told the same.
+    assert {state[f"t:t{i:03}"]["status_message"] for i in range(250)} == {PROOF}
     assert await bench.command("ZRANGE", "fn:default", 0, -1) == [f"t{i:03}" for i in range(250)]
     assert state["queue:default"]["running"] == "0"
 

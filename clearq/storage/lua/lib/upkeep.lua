@@ -73,8 +73,10 @@ local function clear_slice(now, queue)
   return taken, true
 end
 
--- Requeue or mark lost what a dead holder answered for, 100 a slice; true when nothing is left.
-local function reclaim_slice(now, holder)
+-- Requeue or mark lost what a dead holder answered for, 100 a slice; true when nothing is left. `proof` of its death is
+-- told with each task; a later slice finds it in the worker's hash.
+local function reclaim_slice(now, holder, proof)
+  proof = proof or call('HGET', P .. 'worker:' .. holder, 'proof')
   local own = P .. 'own:' .. holder
   local ids = call('HKEYS', own)
   for i = 1, math.min(#ids, 100) do
@@ -84,7 +86,7 @@ local function reclaim_slice(now, holder)
     if task and task.fence == entry.fence and task.holder == holder then
       if task.fn or task.stage == 'claimed' then
         -- Its holder is marked dead: a claimed task can no longer start, a function's end is refused.
-        lose(id, task, now, 'no heartbeat from ' .. (task.worker or holder))
+        lose(id, task, now, proof or 'no heartbeat from ' .. (task.worker or holder))
       else
         local deadline = int(tonumber(now) + tonumber(task['limits.lost_timeout'] or DEFAULT_LOST_TIMEOUT) * 1000)
         call('HDEL', own, id)
