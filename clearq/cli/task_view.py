@@ -192,14 +192,26 @@ def _progress(task: Task) -> str:
 
 
 def _attempts(task: Task) -> str:
+    """Those that count and how they went; losses and hand-backs are told, but are none of a function's."""
     if not task.claims:
         return ""
-    parts = [f"{task.claims}"]
+    parts = [f"{_counted(task)}"]
     if task.failures:
         parts.append(f"{task.failures} failed")
     if task.losses:
         parts.append(f"{task.losses} lost with the worker")
+    if task.releases:
+        parts.append(f"{task.releases} handed back")
     return ", ".join(parts)
+
+
+def _counted(task: Task) -> int:
+    if task.spec.executor.value != "function" or task.spec.function.name:
+        return task.claims
+    # A function's claims go on from what they were before it was enqueued again.
+    other = task.claims - task.failures - task.losses - task.releases
+    now = task.status.value in ("in_progress", "completed") or (task.status.value == "stopped" and other == 1)
+    return task.failures + now
 
 
 def _run_time(task: Task, now: float) -> str:

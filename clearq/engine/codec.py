@@ -123,8 +123,8 @@ def decode_task(task_id: str, fields: Mapping[str, str]) -> Task:
             spec=decode_spec(fields),
             status=Status(fields.get("status", "queued")),
             stage=Stage(fields["stage"]) if "stage" in fields else None,
-            status_reason=fields.get("status_reason", ""),
-            status_message=fields.get("status_message", ""),
+            status_reason="" if _outdated(fields) else fields.get("status_reason", ""),
+            status_message="" if _outdated(fields) else fields.get("status_message", ""),
             queue=fields.get("queue", ""),
             priority=number("priority") or 0,
             rev=number("rev") or 0,
@@ -142,6 +142,7 @@ def decode_task(task_id: str, fields: Mapping[str, str]) -> Task:
             claims=number("claims") or int(fields.get("fence", "0").partition(".")[0] or 0),
             failures=number("failures") or 0,
             losses=number("losses") or 0,
+            releases=number("releases") or 0,
             worker=fields.get("worker", ""),
             fence=fields.get("fence", ""),
             host_id=fields.get("host_id", ""),
@@ -157,6 +158,12 @@ def decode_task(task_id: str, fields: Mapping[str, str]) -> Task:
         )
     except (ValidationError, ValueError) as error:
         raise StorageError(f"Task {task_id} is stored in a way that cannot be read: {error}") from error
+
+
+def _outdated(fields: Mapping[str, str]) -> bool:
+    """Is the reason of an earlier attempt? A lean function is claimed and completed without a look at what it holds."""
+    status = fields.get("status")
+    return "fn" in fields and (status == "completed" or (status == "in_progress" and "stop" not in fields))
 
 
 def dict_to_flat(fields: Mapping[str, str]) -> list[str]:

@@ -16,6 +16,9 @@ PRIORITY_MIN, PRIORITY_MAX = -1000, 1000
 #: Names are free text; this bounds only their length (characters).
 NAME_MAX = 10_000
 
+#: Message of a task that waits again because its attempt was handed back: unlike a failure or a loss.
+NOT_COUNTED = "this counts as no attempt"
+
 Name = Annotated[str, StringConstraints(min_length=1, max_length=NAME_MAX)]
 Priority = Annotated[int, Field(ge=PRIORITY_MIN, le=PRIORITY_MAX)]
 
@@ -160,6 +163,7 @@ class Task(Frozen):
     claims: int = 0  #: attempts that were given out
     failures: int = 0  #: attempts that failed
     losses: int = 0  #: attempts that were lost with their worker
+    releases: int = 0  #: attempts that were handed back (snoozed, a worker that ended): they count as none
     worker: str = ""  #: label of the worker that has or had it
     fence: str = ""  #: of the newest attempt
     host_id: str = ""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from clearq.models import Queue, Stage, Status, Task, Worker
 from clearq.models.limit import LimitKey, Size
-from clearq.models.task import ExecutorKind
+from clearq.models.task import NOT_COUNTED, ExecutorKind
 from clearq.policies.decide import Card, Host, Waiting, obstacle
 
 #: What an agent runs that does not say so itself.
@@ -84,6 +84,8 @@ def _held(limit: LimitKey) -> str:
 
 
 def _retry_words(task: Task) -> str:
+    if task.status_message == NOT_COUNTED:
+        return f" ({task.status_reason})" if task.status_reason else ""
     return f" (retry after failure {task.failures}: {task.status_reason or 'no reason given'})" if task.failures else ""
 
 

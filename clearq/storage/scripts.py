@@ -15,7 +15,7 @@ from functools import cache
 from importlib.resources import files
 
 from clearq.models.status import TRANSITIONS
-from clearq.models.task import Limits
+from clearq.models.task import NOT_COUNTED, Limits
 
 #: Entries kept in the event stream (about 20 MB).
 EVENT_ENTRIES = 100_000
@@ -64,6 +64,7 @@ def _constants() -> str:
             f"local DEFAULT_LOST_TIMEOUT = '{defaults.lost_timeout}'",
             f"local DEFAULT_RETRY_DELAY = '{defaults.retry_delay}'",
             f"local DEFAULT_RETRY_DELAY_MAX = '{defaults.retry_delay_max}'",
+            f"local NOT_COUNTED = '{NOT_COUNTED}'",
             f"local HEAD = {{ {', '.join(repr(name) for name in HEAD_FIELDS)} }}",
         ]
     )

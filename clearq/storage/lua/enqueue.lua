@@ -61,7 +61,8 @@ if ARGV[4] ~= '' then task.priority = ARGV[4] end
 -- A first write that needs memory: with a full server the whole enqueue is refused.
 call('HSET', task_key(id), 'request', request, 'queue', queue, 'enqueued', now, 'priority', task.priority or '0')
 if not fresh then
-  call('HDEL', task_key(id), 'ended', 'exit_code', 'failures', 'losses', 'manual', 'process', 'archived')
+  call('HDEL', task_key(id), 'ended', 'exit_code', 'failures', 'losses', 'releases', 'manual', 'process', 'archived',
+    'stop', 'error')
   call('PERSIST', task_key(id)) -- an ended function had a lifetime; a waiting one has none
 end
 local due = ARGV[6] ~= '' and ARGV[6] or nil

@@ -24,5 +24,6 @@ if not queue_exists(task.queue) then
   return { 'failed' }
 end
 local due = ARGV[5] ~= '' and int(tonumber(now) + tonumber(ARGV[5])) or nil
-requeue(id, task, now, reason, '', due, 'task.released')
+call('HINCRBY', task_key(id), 'releases', 1)
+requeue(id, task, now, reason, NOT_COUNTED, due, 'task.released')
 return { 'queued' }

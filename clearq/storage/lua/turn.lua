@@ -66,17 +66,20 @@ local function settle_end(at, entry)
       later().leave_running(id, task, queue)
     end
   end
-  local stop = string.sub(entry, -5) == ' stop'
+  local stop, failed = string.sub(entry, -5) == ' stop', how == 'retry' or how == 'fail'
   if stop and (how == 'retry' or how == 'release') then how = 'stop' end
   if (how == 'retry' or how == 'release') and not later().queue_exists(task.queue) then how, reason = 'fail', 'queue deleted' end
   count_end(task.fn, how)
   if how == 'complete' then
     call('HSET', key, 'status', 'completed', 'result', payload, 'ended', now)
-    call('HDEL', key, 'args', 'holder')
+    call('HDEL', key, 'args', 'holder', 'status_reason', 'status_message')
   elseif how == 'retry' or how == 'release' then
-    call('HDEL', key, 'status', 'holder')
+    call('HDEL', key, 'status', 'holder', 'status_message')
     if how == 'retry' then
       call('HSET', key, 'failures', int(tonumber(task.failures or '0') + 1), 'x', '1', 'error', payload, 'status_reason', reason)
+    else
+      call('HINCRBY', key, 'releases', 1)
+      call('HSET', key, 'x', '1', 'status_reason', reason, 'status_message', NOT_COUNTED)
     end
     local score = string.match(entry, '^%S+ (%S+)')
     local due = number ~= '' and int(tonumber(now) + tonumber(number)) or nil
@@ -90,8 +93,9 @@ local function settle_end(at, entry)
       if asked and asked ~= '' then reason = asked end
     end
     call('HSET', key, 'status', status, 'error', payload, 'status_reason', reason, 'ended', now)
-    call('HDEL', key, 'holder')
+    call('HDEL', key, 'holder', 'stop', 'status_message')
     if how == 'fail' then later().set_aside(id, now) end
+    if how == 'fail' and failed then call('HINCRBY', key, 'failures', 1) end
     emit(now, 'task.' .. status, id, task.queue, w, status, reason)
   end
   if how == 'complete' and number ~= '' then task.keep = number end

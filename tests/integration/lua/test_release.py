@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from clearq.models.task import NOT_COUNTED
 from tests.support.bench import (
     HOST,
     LABEL,
@@ -20,7 +21,7 @@ from tests.support.bench import (
 )
 from tests.support.state import GONE
 
-WAITS = status("queued", "agent ends") | {"stage": GONE, "holder": GONE}
+WAITS = status("queued", "agent ends", NOT_COUNTED) | {"stage": GONE, "holder": GONE, "releases": "1"}
 SAID = event("task.released", queue="default", worker=LABEL, status="queued", reason="agent ends")
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from clearq.models.task import NOT_COUNTED
 from tests.integration.lua.test_enqueue_many import one
 from tests.support.bench import LATER, NOW, WORKER, Bench, score
 from tests.support.state import GONE, lifetimes
@@ -125,6 +126,35 @@ async def test_released_ones_keep_their_place(bench: Bench) -> None:
     assert "failures" not in (await bench.state())["t:a"]
 
 
+async def test_what_an_earlier_attempt_said_is_forgotten(bench: Bench) -> None:
+    await started(bench, "a")
+    fence = "1.n"
+    for number, how, reason, counts in ((2, "retry", "boom", ("1", None)), (4, "release", "snoozed", ("1", "1"))):
+        await bench.call(*call(0, end("a", how, "", reason, fence=fence), nonce="x", number=number))
+        task = (await bench.state())["t:a"]
+        assert (task["failures"], task.get("releases"), task["status_reason"]) == (*counts, reason)
+        assert task.get("status_message") == (NOT_COUNTED if how == "release" else None)
+        word, _, claims, *_ = await bench.call(*call(1, nonce=f"n{number}", number=number + 1))
+        assert word == "claimed"
+        fence = claims[0][1]
+    await bench.call(*call(0, end("a", fence=fence), nonce="x", number=20))
+    task = (await bench.state())["t:a"]
+    assert task["status"] == "completed" and not {"status_reason", "status_message"} & task.keys()
+
+
+async def test_one_that_was_stopped_and_enqueued_again_is_not_asked_to_end_any_more(bench: Bench) -> None:
+    await started(bench, "a")
+    await bench.call("stop", NOW, "a", "enough")
+    await bench.call(*call(0, end("a", "stop", "{}", ""), nonce="n2", number=2))
+    task = (await bench.state())["t:a"]
+    assert (task["status_reason"], "status_message" in task) == ("enough", False)
+    await bench.call("enqueue", NOW, "a", "default", "", "", "", "again", "", "", "", "")
+    assert not {"stop", "status_reason", "error"} & (await bench.state())["t:a"].keys()
+    assert (await bench.call(*call(1, nonce="n3", number=3)))[0] == "claimed"
+    await bench.call("reclaim", LATER, WORKER, "", "silent")
+    assert (await bench.state())["t:a"]["status"] == "queued"
+
+
 @pytest.mark.parametrize(("how", "status"), [("fail", "failed"), ("stop", "stopped")])
 async def test_other_ends(bench: Bench, how: str, status: str) -> None:
     await started(bench, "a")
@@ -136,7 +166,7 @@ async def test_other_ends(bench: Bench, how: str, status: str) -> None:
         "why",
     )
     assert state["t:a"]["args"] == "[1]"
-    assert ("dead" in state) == (how == "fail")
+    assert ("dead" in state, "failures" in state["t:a"]) == (how == "fail", how == "fail")
     assert state["events"][-1]["name"] == f"task.{status}"
 
 

@@ -18,6 +18,7 @@ from clearq.models import (
     WorkerInfo,
 )
 from clearq.models.limit import LimitKey
+from clearq.models.task import NOT_COUNTED
 from clearq.policies import explain
 
 QUEUE = Queue(id="gpu", name="GPU Queue")
@@ -46,7 +47,11 @@ def worker(*, gpus=(), tasks=(), queue="gpu", kind="script", executors=(), state
         ({"task": task(due=130.0), "now": 100.0}, ["30 s from now"]),
         (
             {"task": task(due=700.0, failures=2, status_reason="exit code 1"), "now": 100.0},
-            ["10 min", "exit code 1"],
+            ["10 min", "retry after failure 2: exit code 1"],
+        ),
+        (
+            {"task": task(due=700.0, failures=2, status_reason="snoozed", status_message=NOT_COUNTED), "now": 100.0},
+            ["from now (snoozed)."],
         ),
         (
             {

@@ -1,5 +1,5 @@
 -- What a task produced, and how it is forgotten.
-local RUN_FIELDS = { 'stage', 'queue', 'enqueued', 'due', 'score', 'started', 'ended', 'failures', 'losses', 'worker',
+local RUN_FIELDS = { 'stage', 'queue', 'enqueued', 'due', 'score', 'started', 'ended', 'failures', 'losses', 'releases', 'worker',
   'holder', 'host_id', 'boot_id', 'gpus_held', 'exit_code', 'last_iteration', 'progress', 'progress.text', 'manual', 'process',
   'stop', 'request', 'log.seq', 'log.url', 'metrics.seq', 'result', 'error' }
 

@@ -42,7 +42,9 @@ end
 
 local function set_status(id, task, now, status, reason, message)
   local fields = { 'status', status, 'status_changed', now, 'updated', now }
-  if not task.fn or (reason or '') ~= '' then
+  if task.fn and (reason or '') == '' then
+    call('HDEL', task_key(id), 'status_reason', 'status_message') -- they told of an earlier state
+  else
     fields[#fields + 1] = 'status_reason'
     fields[#fields + 1] = reason or ''
     fields[#fields + 1] = 'status_message'
