@@ -22,13 +22,14 @@ from clearq.agent.daemon import Agent
 from clearq.agent.echo import Echo
 from clearq.agent.keeper import Watched
 from clearq.agent.options import AgentOptions
-from clearq.agent.registry import AgentFile, Registry, end, me
+from clearq.agent.registry import AgentFile, Registry, me
 from clearq.agent.setup import prepare
-from clearq.agent.watch import persist, wait_gone
+from clearq.agent.stopping import STOP_WITHIN, end
+from clearq.agent.watch import persist
 from clearq.engine import Engine
 from clearq.engine.endpoint import Address, listen, serving
 from clearq.engine.prometheus import render
-from clearq.periodic import Duties, Duty
+from clearq.periodic import Duties, Duty, end_tasks
 from clearq.sdk import by_hand
 from clearq.settings import Settings
 from clearq.storage import embedded
@@ -51,8 +52,8 @@ async def run_agent(
     """
     engine = await Engine.connect(settings)
     try:
-        agent = await prepare(settings, options, engine)
-        _on_signals(agent.stop)
+        # Heard before it is registered: whoever finds its name may stop it.
+        agent = await prepare(settings, options, engine, lambda agent: _on_signals(agent.stop))
         announce(agent)
         echo = Echo(engine)
         if options.foreground:
@@ -105,7 +106,7 @@ async def run_services(settings: Settings) -> None:
     ending = asyncio.create_task(stop.wait())
     await asyncio.wait({connecting, ending}, return_when=asyncio.FIRST_COMPLETED)
     if not connecting.done():
-        connecting.cancel()
+        await end_tasks(connecting)  # one cancellation may be lost on a driver that connects, and it would try for ever
         return
     engine, duties = connecting.result(), Duties()
     try:
@@ -131,11 +132,10 @@ def start_background(settings: Settings) -> int | None:
 
 
 async def stop_background(settings: Settings) -> bool:
-    """End this user's background services. False: they did not run."""
+    """End this user's background services. False: they did not run. Raises ConflictError, WaitTimeout."""
     for found in Registry(settings).living():
         if found.label == SERVICES:
-            end(found)
-            await wait_gone(found.identity)
+            await end(found, STOP_WITHIN)
             return True
     return False
 

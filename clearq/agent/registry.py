@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
@@ -18,7 +17,7 @@ from pydantic import ValidationError
 
 from clearq.environments.locks import FileLock
 from clearq.errors import ConfigurationError
-from clearq.executors.proc import Identity, look, send
+from clearq.executors.proc import Identity, look
 from clearq.models.base import Frozen
 from clearq.settings import Settings
 
@@ -102,7 +101,8 @@ class Registry:
         with contextlib.suppress(FileNotFoundError):
             for path in sorted(self.folder.iterdir()):
                 agent = _read(path) if path.name.endswith(self._tail) else None
-                if agent is not None and self.alive(agent.label) and _lives(agent):
+                # In this order: a look at the lock of a dead agent could meet the next one that takes its name.
+                if agent is not None and _lives(agent) and self.alive(agent.label):
                     yield agent
 
     def _path(self, label: str) -> Path:
@@ -118,11 +118,6 @@ def unusable(folder: Path, error: OSError) -> ConfigurationError:
         f"an agent cannot use {folder} ({error.strerror or error}): free some disk, or set CLEARQ_HOME to a folder of"
         " your own"
     )
-
-
-def end(agent: AgentFile) -> None:
-    """Ask an agent to end; its running tasks go on."""
-    send(agent.identity, signal.SIGTERM)
 
 
 def me(agent: AgentFile) -> AgentFile:

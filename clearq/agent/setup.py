@@ -24,8 +24,13 @@ from clearq.models import Lane, WorkerInfo
 from clearq.settings import Settings
 
 
-async def prepare(settings: Settings, options: AgentOptions, engine: Engine) -> Agent:
-    """Check what was asked for and register. Raises QueueNotFound, UsageError, ConfigurationError, NameTaken."""
+async def prepare(
+    settings: Settings, options: AgentOptions, engine: Engine, made: Callable[[Agent], None] = lambda _: None
+) -> Agent:
+    """Check what was asked for and register; ``made`` is called before others can see it.
+
+    Raises QueueNotFound, UsageError, ConfigurationError, NameTaken.
+    """
     app = await find_app(options.app)
     host, nvml, registry = this_host(), Nvml(), Registry(settings)
     gpus = choose(options.gpus, nvml)
@@ -45,9 +50,6 @@ async def prepare(settings: Settings, options: AgentOptions, engine: Engine) -> 
         ),
         AgentFile(label="-", queues=options.queues, gpus=options.gpus.text, log=options.log),
     )
-    name = options.name or settings.worker_id
-    host_name = settings.worker_name or host.name
-    await membership.join(labels(host_name, options.gpus, has_gpus=bool(gpus), name=name))
     changed = _Later()
     drain = Drain(engine, host.host_id, nvml, changed)
     keeper = Keeper(settings, host.boot_id, Aftermath(engine, host.boot_id, drain), changed)
@@ -55,6 +57,10 @@ async def prepare(settings: Settings, options: AgentOptions, engine: Engine) -> 
     home = Home(settings.home / "attempts")
     agent = Agent(settings, options, engine, host, gpus, tuple(queues), membership, keeper, drain, meter, home, app=app)
     changed.call = agent.look
+    made(agent)
+    name = options.name or settings.worker_id
+    host_name = settings.worker_name or host.name
+    await membership.join(labels(host_name, options.gpus, has_gpus=bool(gpus), name=name))
     return agent
 
 

@@ -22,25 +22,26 @@ RETRY_FIRST, RETRY_MOST = 0.2, 5.0
 T = TypeVar("T")
 
 
-async def wait_gone(process: Identity) -> None:
-    """Until that very process has ended (a zombie has ended)."""
-    try:
-        handle = os.pidfd_open(process.pid)
-    except ProcessLookupError:
-        return
-    except (AttributeError, OSError):  # macOS, an old kernel, out of descriptors
-        await _poll(process)
-        return
-    loop = asyncio.get_running_loop()
-    ended = asyncio.Event()
-    try:
-        if not _lives(process):
+async def wait_gone(process: Identity, within: float | None = None) -> None:
+    """Until that very process has ended (a zombie has ended). Raises TimeoutError after ``within`` seconds."""
+    async with asyncio.timeout(within):
+        try:
+            handle = os.pidfd_open(process.pid)
+        except ProcessLookupError:
             return
-        loop.add_reader(handle, ended.set)
-        await ended.wait()
-    finally:
-        loop.remove_reader(handle)
-        os.close(handle)
+        except (AttributeError, OSError):  # macOS, an old kernel, out of descriptors
+            await _poll(process)
+            return
+        loop = asyncio.get_running_loop()
+        ended = asyncio.Event()
+        try:
+            if not _lives(process):
+                return
+            loop.add_reader(handle, ended.set)
+            await ended.wait()
+        finally:
+            loop.remove_reader(handle)
+            os.close(handle)
 
 
 async def persist(what: str, call: Callable[[], Awaitable[T]]) -> T:

@@ -78,7 +78,7 @@ def _register_daemon(verbs: Any) -> None:
         nargs="*",
         metavar="NAME",
         help="stop the agent of that name, or the one that was started with the other arguments given here;"
-        " its running tasks go on",
+        " its running tasks go on. One that has not ended after a minute: exit 124",
     )
     daemon.set_defaults(run=run_daemon)
 
@@ -220,8 +220,8 @@ def _tail(log: Path) -> str:
 
 
 async def _stop(args: Namespace, ctx: Context) -> int:
-    from clearq.agent.registry import Registry, end
-    from clearq.agent.watch import wait_gone
+    from clearq.agent import stopping
+    from clearq.agent.registry import Registry
     from clearq.processes import SERVICES
 
     living = [agent for agent in Registry(ctx.settings).living() if agent.label != SERVICES]
@@ -234,11 +234,16 @@ async def _stop(args: Namespace, ctx: Context) -> int:
     if len(selected) > 1 and not names:
         some = "these arguments fit" if chosen else "this host has"
         raise UsageError(f"{some} several agents; name one: {', '.join(agent.label for agent in selected)}")
-    for agent in selected:
-        end(agent)
-        await wait_gone(agent.identity)
-        ctx.out.say(f"stopped {agent.label}")
+    ends = await asyncio.gather(
+        *(stopping.end(agent, stopping.STOP_WITHIN) for agent in selected), return_exceptions=True
+    )
+    for agent, error in zip(selected, ends, strict=True):
+        if error is None:
+            ctx.out.say(f"stopped {agent.label}")
     await _still_running(ctx.settings, [agent.label for agent in selected], ctx)
+    for error in ends:
+        if error is not None:
+            raise error
     return exits.OK
 
 

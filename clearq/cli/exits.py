@@ -17,7 +17,7 @@ USAGE = 2
 NOT_FOUND = 3
 CONFLICT = 4
 STORAGE = 5
-TIMEOUT = 124  #: ``--timeout`` passed (the code of coreutils' ``timeout``)
+TIMEOUT = 124  #: ``--timeout`` passed (the code of coreutils' ``timeout``), or an agent does not start or end in time
 INTERRUPTED = 130
 BROKEN_PIPE = 141
 

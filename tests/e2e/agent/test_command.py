@@ -12,6 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from clearq.agent.daemon import Agent
+from clearq.agent.options import AgentOptions, GpuChoice
+from clearq.agent.registry import Registry
+from clearq.agent.setup import prepare
 from clearq.engine import Engine
 from clearq.models import Status
 from clearq.settings import Settings
@@ -166,6 +170,21 @@ async def test_background_agents_start_and_stop_by_their_arguments(engine: Engin
     assert (await run("--stop")).returncode == 0, "the only one is meant"
     assert await names(engine) == []
     assert (await run("--stop")).returncode == 3
+
+
+async def test_an_agent_can_be_stopped_from_the_moment_its_name_can_be_found(engine: Engine, settings: Settings):
+    registry, before = Registry(settings), []
+
+    def stop_at_once(made: Agent) -> None:
+        before.extend(registry.living())
+        made.stop()
+
+    agent = await prepare(settings, AgentOptions(gpus=GpuChoice("none")), engine, stop_at_once)
+    assert before == []
+    assert [found.label for found in registry.living()] == [agent.membership.label]
+    assert await agent.run() == []
+    assert await names(engine) == []
+    assert list(registry.living()) == []
 
 
 async def test_a_background_agent_that_cannot_start_says_why(engine: Engine, agents: Agents, settings: Settings):
