@@ -83,6 +83,25 @@ class Settings(BaseSettings):
         return not self.url.get_secret_value()
 
     @property
+    def silence(self) -> float:
+        """Seconds of silence that are death: ``dead_after`` less a moment, so that what the dead one ran is running
+        again ``dead_after`` seconds after its last heartbeat.
+
+        Half a second: declaring, waking another worker and its claim take some hundredths, and ten times that on a
+        loaded host. Never more than a tenth of what a holder has beyond one heartbeat, so that a short window, too,
+        belongs to the living.
+        """
+        return self.dead_after - min(0.5, max(0.0, self.dead_after - self.heartbeat) / 10)
+
+    @property
+    def beat_every(self) -> float:
+        """Seconds between two heartbeats as they are sent: a twentieth sooner than asked.
+
+        So the third of the usual three, which would fall due when the window ends, comes while it still counts.
+        """
+        return self.heartbeat * 0.95
+
+    @property
     def shown_url(self) -> str:
         """The URL without its password."""
         return mask_url(self.url.get_secret_value()) or "embedded"

@@ -89,7 +89,7 @@ class Agent:
             self.adopt()
             self.keeper.warm_up()
             for duty in [
-                Duty("heartbeat", self.settings.heartbeat, self._beat),
+                Duty("heartbeat", self.settings.beat_every, self._beat),
                 Duty("adoption", self.settings.heartbeat, self._adopt),
                 Duty("runs by hand", by_hand.INTERVAL, partial(by_hand.end_dead_runs, self.engine)),
                 *self.engine.duties(),

@@ -56,7 +56,7 @@ async def execute(
     duties, echo = Duties(), Echo(engine, write)
     drain = Drain(engine, host.host_id, nvml, changed=lambda: None)
     try:
-        duties.start(Duty("heartbeat", settings.heartbeat, lambda: _beat(worker)))
+        duties.start(Duty("heartbeat", settings.beat_every, lambda: _beat(worker)))
         claim, locks = await _claim(engine, worker, task_id, cards)
         attempt = attempt_file(settings, host, claim, cards, tuple(card.uuid for card in cards))
         folder = AttemptFolder.make(settings.home, attempt)

@@ -53,7 +53,7 @@ class Supervision:
             task=attempt.task.id,
             fence=attempt.fence,
             holder=attempt.holder,
-            heartbeat=settings.heartbeat,
+            heartbeat=settings.beat_every,
         )
         self.output = OutputLog(folder.output)
         self.shipper = Shipper(self.output, self._append)

@@ -1,9 +1,12 @@
 """The reaper: who is dead, judged without comparing clocks.
 
 Up to three processes keep this duty side by side. Each reads every holder's heartbeat counter each second and
-remembers, on its own monotonic clock, when it last saw it change. No change for ``dead_after`` is death. A reaper
-that was itself away or held up knows nothing and begins anew, so that an absent server, a clock that jumps or a
-suspended reaper kill nobody. Only at its very first look it believes what :mod:`clearq.engine.witness` makes certain.
+remembers, on its own monotonic clock, when it last saw it change. No change for nearly ``dead_after`` is death
+(:attr:`Settings.silence`): what the dead one ran is to run again within that time after its last heartbeat. So the
+look that finds it dead comes when its time is over and not a second later, and of the second in which its counter
+changed the server tells when. A reaper that was itself away or held up knows nothing and begins anew, so that an
+absent server, a clock that jumps or a suspended reaper kill nobody. Only at the first look of its duty it believes
+what :mod:`clearq.engine.witness` makes certain.
 """
 
 from __future__ import annotations
@@ -13,7 +16,8 @@ import secrets
 
 from clearq.clock import MonotonicClock, boottime
 from clearq.engine.seat import Seat
-from clearq.engine.witness import attested
+from clearq.engine.silence import Silences
+from clearq.engine.witness import ages, attested
 from clearq.errors import StorageDenied, StorageError
 from clearq.storage import Storage
 
@@ -22,9 +26,15 @@ log = logging.getLogger("clearq.reaper")
 #: Processes that keep the duty at once.
 SEATS = 3
 
-#: Seconds between looks; one held up for longer than this many seconds forgets what it saw.
-INTERVAL = 1.0
+#: Seconds between looks, and at least, when somebody's time is nearly over.
+INTERVAL, FINEST = 1.0, 0.05
+
+#: One held up for longer than this many seconds forgets what it saw.
 HELD_UP = 5.0
+
+#: Seconds that a seat outlives its keeper, between two keeps, and between two tries of one that has none. Who takes
+#: over from a dead host must do so early enough to watch the silence of others for ``HELD_UP`` seconds itself.
+SEAT, KEEP, STAND_BY = 6.0, 2.0, 2.0
 
 #: A server that was away for long breaks a look; one that was replaced in between is noticed by its run id.
 _LOOKS_A_SERVER_CHECK = 5
@@ -37,46 +47,63 @@ class Reaper:
         self._storage = storage
         self._clock = clock
         self._me = secrets.token_hex(6)
-        self._seen: dict[str, tuple[str, float]] = {}
+        self._silences = Silences(storage.settings.silence)
         self._last = 0.0
         self._new = True
         self._run_id = ""
         self._looks = 0
-        self._seats = [Seat(storage, f"reaper.{number}", self._me, 10.0) for number in range(SEATS)]
+        self._seats = [Seat(storage, f"reaper.{number}", self._me, SEAT) for number in range(SEATS)]
         self._seat: Seat | None = None
         self._seat_until = 0.0
 
     async def tick(self) -> float | None:
-        """Look once; reclaim whose counter stood still for too long."""
+        """Look once; reclaim whose counter stood still for too long. Answers when to look again."""
         now = self._clock()
         if now - self._last > HELD_UP:
-            self._seen.clear()
+            self._silences.forget()
         self._last = now
         try:
             if not await self._keep_seat(now):
-                return 5.0
-            counters = await self._look()
-            silent = await attested(self._storage, HELD_UP, self._storage.settings.dead_after) if self._new else {}
+                return STAND_BY
+            now = await self._look()
+            await self._learn(now)
         except StorageError:
-            self._seen.clear()
+            self._silences.forget()
             self._looks = 0  # the next look asks which server answers
             self._new = False
             raise
         self._new = False
-        self._seen |= {holder: (counters[holder], now - age) for holder, age in silent.items() if holder in counters}
-        for holder in self._silent(counters, now):
-            await self._reclaim(holder, counters[holder])
-        return None
+        for holder, counter in self._silences.over(now).items():
+            await self._reclaim(holder, counter)
+        wait = self._silences.next_end() - self._clock()
+        return max(FINEST, wait) if wait < INTERVAL else None
 
-    async def _look(self) -> dict[str, str]:
+    async def _look(self) -> float:
+        """Read the counters; answers when they were asked for."""
         if self._looks % _LOOKS_A_SERVER_CHECK == 0:
             run_id = await self._server_run()
             if run_id != self._run_id:
                 self._run_id = run_id
-                self._seen.clear()
+                self._silences.forget()
         self._looks += 1
+        asked = self._clock()
         counters: dict[str, str] = await self._storage.command("HGETALL", self._storage.keys("beats"), patience=0)
-        return counters
+        self._silences.look(counters, asked, self._clock())
+        return asked
+
+    async def _learn(self, now: float) -> None:
+        """What the server knows better about the silent."""
+        if self._new:
+            seats = {seat.key: SEAT for seat in self._seats}
+            old = await attested(self._storage, self._silences.limit, HELD_UP, seats)
+            answered = self._clock()
+            for holder, age in old.items():
+                self._silences.attest(holder, answered - age)
+        elif vague := self._silences.vague(now):
+            old = await ages(self._storage, vague)
+            answered = self._clock()
+            for holder in vague:
+                self._silences.date(holder, answered - old.get(holder, 0.0))
 
     async def _server_run(self) -> str:
         """Names the server's present run. An ACL user without INFO notices an absence by its errors alone."""
@@ -86,20 +113,12 @@ class Reaper:
             return "?"
         return str(server.get("run_id", ""))
 
-    def _silent(self, counters: dict[str, str], now: float) -> list[str]:
-        self._seen = {
-            holder: self._seen[holder] if holder in self._seen and self._seen[holder][0] == counter else (counter, now)
-            for holder, counter in counters.items()
-        }
-        limit = self._storage.settings.dead_after
-        return [holder for holder, (_, since) in self._seen.items() if now - since >= limit]
-
     async def _reclaim(self, holder: str, counter: str) -> None:
-        limit = self._storage.settings.dead_after
+        limit = self._silences.limit
         answer = await self._storage.script("reclaim", "", holder, counter, f"no heartbeat for {limit:g} s")
         if answer[0] == "reclaimed":
             log.warning("%s gave no heartbeat for %g s: reclaimed %s attempts", holder, limit, answer[1])
-        self._seen.pop(holder, None)
+        self._silences.drop(holder)
 
     async def _keep_seat(self, now: float) -> bool:
         """One of the seats is ours, or becomes so. Held by a key that expires."""
@@ -107,8 +126,8 @@ class Reaper:
             return True
         for seat in self._seats if self._seat is None else [self._seat]:
             if await seat.keep(patience=0):
-                self._seat, self._seat_until = seat, now + 4.0
+                self._seat, self._seat_until = seat, now + KEEP
                 return True
-        self._seat = None
-        self._seen.clear()
+        self._seat, self._new = None, True  # with the next seat its duty begins anew
+        self._silences.forget()
         return False

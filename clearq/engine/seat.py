@@ -10,7 +10,7 @@ class Seat:
 
     def __init__(self, storage: Storage, name: str, me: str, lifetime: float) -> None:
         self._storage = storage
-        self._key = storage.keys("duty", name)
+        self.key = storage.keys("duty", name)
         self._me = me
         self._lifetime = int(lifetime * 1000)
         self._held = False
@@ -21,12 +21,12 @@ class Seat:
         return self._held
 
     async def _renew(self, patience: float | None) -> bool:
-        mine = bool(await self._storage.command("GET", self._key, patience=patience) == self._me)
+        mine = bool(await self._storage.command("GET", self.key, patience=patience) == self._me)
         if mine:
-            await self._storage.command("PEXPIRE", self._key, self._lifetime, patience=patience)
+            await self._storage.command("PEXPIRE", self.key, self._lifetime, patience=patience)
         return mine
 
     async def _take(self, patience: float | None) -> bool:
-        arguments = ("SET", self._key, self._me, "NX", "PX", self._lifetime)
+        arguments = ("SET", self.key, self._me, "NX", "PX", self._lifetime)
         taken = await self._storage.command(*arguments, patience=patience)
         return bool(taken) or await self._renew(patience)  # a repeat whose first answer was lost

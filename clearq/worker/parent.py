@@ -245,7 +245,7 @@ class Parent:
 
     async def _beat_always(self) -> None:
         """A heartbeat for each child, as long as there are any."""
-        heartbeat = self.engine.storage.settings.heartbeat
+        heartbeat = self.engine.storage.settings.beat_every
         while True:
             held = [child for child in self.children.values() if child.holder and not child.ended.is_set()]
             good = await asyncio.gather(*(self._beat(child) for child in held))
