@@ -12,7 +12,6 @@ import importlib
 import os
 import signal
 import sys
-import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -37,6 +36,7 @@ from clearq.worker.lifespans import enter_lifespans
 from clearq.worker.load import load_app, with_settings
 from clearq.worker.outcomes import BadCall, TimedOut, ended_by
 from clearq.worker.runner import CANCEL_WITHIN, Place, Runner
+from clearq.worker.traces import traceback_of
 
 #: Seconds for the last words on progress.
 TELL_WITHIN = 2.0
@@ -68,7 +68,7 @@ def check(name: str) -> int:
             app = load_app(name)
     except Exception as error:  # noqa: BLE001  # user code may raise anything
         expected = isinstance(error, ClearqError)
-        sys.stderr.write(str(error) if expected else f"{name} cannot be loaded:\n{traceback.format_exc()}")
+        sys.stderr.write(str(error) if expected else f"{name} cannot be loaded:\n{traceback_of(error)}")
         return 1
     sys.stdout.write(orjson.dumps({"name": app.name, "functions": [entry.name for entry in app.registry]}).decode())
     return 0

@@ -10,7 +10,6 @@ import os
 import signal
 import socket
 import sys
-import traceback
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -28,6 +27,7 @@ from clearq.worker.mortal import die_with_parent, name_process
 from clearq.worker.options import CONCURRENCY, GRACE
 from clearq.worker.page import Gate, Page, start_window
 from clearq.worker.runner import Place, Runner
+from clearq.worker.traces import traceback_of
 from clearq.worker.turns import Gone, Lease, Turns
 
 log = logging.getLogger("clearq.worker")
@@ -93,8 +93,8 @@ class Child:
                 state = await enter_lifespans(self.app, stack)
             except ClearqError as error:
                 return await _after(link, 1, "broken", str(error))
-            except Exception:  # noqa: BLE001  # user code may raise anything; the parent shows it
-                text = f"The app {begin['app']} cannot be loaded:\n{traceback.format_exc()}"
+            except Exception as error:  # noqa: BLE001  # user code may raise anything; the parent shows it
+                text = f"The app {begin['app']} cannot be loaded:\n{traceback_of(error)}"
                 return await _after(link, 1, "broken", text)
             name = self.app.name
             rules = [rule.plain() for rule in self.app.crons]

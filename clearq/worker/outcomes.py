@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import traceback
 from collections.abc import Callable
 
 import orjson
@@ -12,6 +11,7 @@ from clearq.engine.calls import End, Given
 from clearq.errors import PayloadError
 from clearq.functions.options import Options
 from clearq.functions.signals import Cancel, Fail, Retry, Snooze
+from clearq.worker.traces import Elsewhere, traceback_of
 
 #: Characters of a traceback that are kept: its end tells most.
 TRACE = 16_000
@@ -38,7 +38,7 @@ def ended_by(error: BaseException, given: Given, options: Options, chance: Calla
     if isinstance(error, Cancel):
         return End(given.id, given.fence, "stop", describe(error), str(error)[:REASON])
     final = isinstance(error, BadCall | PayloadError | Fail)
-    if isinstance(error, Fail) and error.__cause__ is not None:
+    if isinstance(error, Fail) and error.__cause__ is not None and not isinstance(error.__cause__, Elsewhere):
         error = error.__cause__
     reason = one_line(error)
     if final or given.failures >= options.retries:
@@ -61,7 +61,7 @@ def one_line(error: BaseException) -> str:
 def describe(error: BaseException) -> bytes:
     """An error as it is kept with the task: JSON with type, message and traceback."""
     plain = isinstance(error, BadCall | PayloadError | TimedOut | Cancel)
-    trace = "" if plain else "".join(traceback.format_exception(error))[-TRACE:]
+    trace = "" if plain else traceback_of(error)[-TRACE:]
     return orjson.dumps(
         {"type": type(error).__name__, "message": _clean(str(error)[:MESSAGE]), "traceback": _clean(trace)}
     )

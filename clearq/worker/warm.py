@@ -16,6 +16,7 @@ from typing import Any
 
 from clearq.functions.context import current
 from clearq.worker.calls import Call
+from clearq.worker.traces import Elsewhere
 
 #: Seconds that idle processes get to leave their lifespans when the worker ends.
 LEAVE_WITHIN = 2.0
@@ -47,13 +48,6 @@ class Said:
     value: Any = None
     error: BaseException | None = None
     trace: str = ""  #: its traceback, for that does not travel with it
-
-
-class Trace(Exception):
-    """The traceback of another process, as text."""
-
-    def __str__(self) -> str:
-        return f"\n{self.args[0]}"
 
 
 class WarmProcesses:
@@ -97,7 +91,7 @@ class WarmProcesses:
                 raise
             self._idle.append(process)
         if said.error is not None:
-            raise said.error from Trace(said.trace)
+            raise said.error from Elsewhere(said.trace)
         return said.value
 
     def _rested(self) -> _Process | None:

@@ -8,7 +8,6 @@ import pickle
 import signal
 import socket
 import sys
-import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from clearq.functions.context import Context, enter
 from clearq.worker.lifespans import enter_lifespans
 from clearq.worker.load import load_app, with_settings
 from clearq.worker.mortal import die_with_parent
+from clearq.worker.traces import traceback_of
 from clearq.worker.warm import _LENGTH, Job, Said
 
 
@@ -93,7 +93,7 @@ class House:
             else:
                 value = registered.function(*job.args, **kwargs)
         except BaseException as error:  # noqa: BLE001  # it belongs to the caller
-            return Said(ended=True, error=error, trace=traceback.format_exc())
+            return Said(ended=True, error=error, trace=traceback_of(error))
         return Said(ended=True, value=value)
 
     async def _enter(self) -> Mapping[str, Any]:

@@ -95,6 +95,10 @@ def second_time_process() -> list[object]:
         raise ValueError("not yet")
     return [context.attempt, context.failures, context.losses, context.enqueued > 0]
 
+@app.task(name="broken_process", where="process")
+def broken_process() -> None:
+    raise ValueError("broken there")
+
 @app.task(name="sleepy_process", where="process", timeout=0.5)
 def sleepy_process() -> None:
     mark("process", os.getpid())

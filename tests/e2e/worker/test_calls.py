@@ -42,6 +42,14 @@ async def test_calls_end_as_they_should(workers: Workers) -> None:
     assert [workers.marks[f"depth {depth}"] for depth in range(6)] == [1] * 6
 
 
+async def test_the_traceback_of_a_process_is_that_of_its_function_alone(workers: Workers) -> None:
+    await workers.start()
+    [state] = await workers.ended(await workers.enqueue("broken_process"))
+    text = orjson.loads(state.error)["traceback"]
+    assert text.startswith("Traceback (most recent call last):\n")
+    assert [line.split(", in ")[1] for line in text.splitlines() if line.startswith("  File ")] == ["broken_process"]
+
+
 async def test_a_process_that_takes_too_long_is_killed(workers: Workers) -> None:
     await workers.start()
     [state] = await workers.ended(await workers.enqueue("sleepy_process"))
