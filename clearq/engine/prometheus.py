@@ -98,7 +98,7 @@ def _of_workers(figures: Figures) -> Iterator[Metric]:
     )
 
 
-def _histograms(figures: Figures) -> Iterator[Buckets]:
+def _histograms(figures: Figures) -> Iterator[Metric | Buckets]:
     names = {queue.id: queue.name for queue in figures.queues}
 
     def chosen(kind: str) -> list[tuple[Series, Histogram]]:
@@ -115,6 +115,12 @@ def _histograms(figures: Figures) -> Iterator[Buckets]:
             ({"function": each.function, "queue": queue(each), "outcome": each.outcome}, found)
             for each, found in chosen("end")
         ],
+    )
+    yield Metric(
+        "clearq_task_losses_total",
+        "Attempts of functions that were lost with their worker; how long they ran is not known.",
+        [({"function": each.function, "queue": queue(each)}, sum(found.counts)) for each, found in chosen("lost")],
+        "counter",
     )
     yield Buckets(
         "clearq_task_lag_seconds",

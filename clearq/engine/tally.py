@@ -26,7 +26,8 @@ AT_ONCE = 100
 
 _WIDTH = len(BOUNDS) + 2  # a count for each bucket, one for those beyond, and the sum in microseconds
 
-Kind = Literal["end", "lag"]
+#: A loss is counted by the server, and nobody knows how long the attempt ran: its counts stand for no durations.
+Kind = Literal["end", "lag", "lost"]
 
 #: Kind, outcome, queue, function and counts of one series, as JSON carries them.
 Row = list[Any]
@@ -36,7 +37,7 @@ class Series(NamedTuple):
     """What one histogram is about."""
 
     kind: Kind
-    outcome: str  #: complete, retry, fail, stop, release; empty for a lag
+    outcome: str  #: complete, retry, fail, stop, release; empty for a lag and a loss
     queue: str  #: its id
     function: str  #: empty for a lag
 

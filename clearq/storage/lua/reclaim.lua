@@ -1,7 +1,7 @@
 -- A holder is dead: mark it so, then take back what it answered for, in slices.
 -- KEYS[1] meta (hash)   ARGV: now, holder, the counter that was seen unchanged ('' with proof of death), proof
--- Touches beats, own:<w>, worker:<w>, labels, t:<id> (hashes), workers, lanes, lost, idle:<lane> (zsets), todo (set),
---   events (stream)
+-- Touches beats, own:<w>, worker:<w>, labels, t:<id>, tally (hashes), workers, lanes, lost, idle:<lane> (zsets), todo (set),
+--   events, events.fn (streams)
 -- RETURNS {'reclaimed', attempts it held} | {'moved', counter} | {'gone'}
 -- @include base
 -- @include order

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from clearq.engine.figures import Figures
+from clearq.engine.prometheus import render
+from clearq.engine.tally import Tallies
 from tests.support.bench import (
     HOST,
     LABEL,
@@ -26,6 +31,12 @@ from tests.support.state import GONE, lifetimes
 AGAIN = "lost with its worker, runs again"
 PROOF = f"{LABEL}: silent"
 BURIED = {"beats": GONE, "workers": GONE, "labels": GONE, f"worker:{WORKER}": {"ended": str(LATER)}}
+
+
+def counted(function: str = "app.work", count: int = 1) -> dict[str, Any]:
+    """What is told to monitoring."""
+    entry = {"at": str(LATER), "name": "ended", f"{function} lost": str(count)}
+    return {"tally": {f"lost  default 0 {function}": str(count)}, "events.fn": [entry]}
 
 
 def lost(worker: str = LABEL) -> dict[str, str]:
@@ -54,7 +65,8 @@ async def test_a_function_runs_again_at_its_place(bench: Bench) -> None:
                 lost(),
                 event("task.reclaimed", queue="default", worker=LABEL, status="queued", reason=AGAIN),
             ],
-        },
+        }
+        | counted(),
     )
     await bench.refuse("reclaim", LATER, WORKER, "1", "silent", answer=["gone"])
     await bench.refuse("finish", LATER, TASK, fence, "completed", "", "", "", answer=["queued"])
@@ -139,7 +151,8 @@ async def test_out_of_its_budget_a_function_fails_and_is_set_aside(bench: Bench)
             "dead": {TASK: LATER},
             "queue:default": {"running": "0"},
             "events": [lost(), event("task.failed", queue="default", worker=LABEL, status="failed", reason=reason)],
-        },
+        }
+        | counted(),
     )
 
 
@@ -190,6 +203,21 @@ async def test_a_big_holder_goes_in_slices(bench: Bench) -> None:
     assert {state[f"t:t{i:03}"]["status_message"] for i in range(250)} == {PROOF}
     assert await bench.command("ZRANGE", "fn:default", 0, -1) == [f"t{i:03}" for i in range(250)]
     assert state["queue:default"]["running"] == "0"
+    assert state["tally"] == {"lost  default 0 app.f": "250"}
+    assert 0 < (await lifetimes(bench.storage))["tally"] <= 30 * 86_400_000
+    found = await Tallies(bench.storage).read()
+    text = render(Figures(0.0, histograms=found)).splitlines()
+    assert 'clearq_task_losses_total{function="app.f",queue="default"} 250' in text
+    assert not [line for line in text if "duration" in line]
+
+
+async def test_losses_do_not_make_the_tally_larger_than_it_may_be(bench: Bench) -> None:
+    script = "for i = 1, 20000 do redis.call('HSET', KEYS[1], i, '1') end"
+    await bench.storage.command("EVAL", script, 1, bench.keys("tally"))
+    for id in ("a", "b"):
+        await bench.function(id, fn=id)
+    await bench.call("reclaim", LATER, WORKER, "1", "silent")
+    assert (await bench.state())["tally"]["lost  other 0 other"] == "2"
 
 
 async def test_an_unknown_holder(bench: Bench) -> None:

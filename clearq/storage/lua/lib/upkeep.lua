@@ -73,11 +73,28 @@ local function clear_slice(now, queue)
   return taken, true
 end
 
+local MOST_TALLIED = 20000 -- fields of the tally, as for what workers count (`tally`)
+
+-- Losses of functions, for monitoring. No worker can tell of its own, and how long they ran nobody knows.
+local function count_losses(now, lost)
+  local events, tally = {}, P .. 'tally'
+  for queue, functions in pairs(lost) do
+    for fn, count in pairs(functions) do
+      local field = 'lost  ' .. queue .. ' 0 ' .. fn
+      if call('HEXISTS', tally, field) == 0 and call('HLEN', tally) >= MOST_TALLIED then field = 'lost  other 0 other' end
+      call('HINCRBY', tally, field, int(count))
+      call('PEXPIRE', tally, 2592000000) -- 30 days, as `tally` does
+      events[fn .. ' lost'] = (events[fn .. ' lost'] or 0) + count
+    end
+  end
+  emit_functions(now, 'ended', events)
+end
+
 -- Requeue or mark lost what a dead holder answered for, 100 a slice; true when nothing is left. `proof` of its death is
 -- told with each task; a later slice finds it in the worker's hash.
 local function reclaim_slice(now, holder, proof)
   proof = proof or call('HGET', P .. 'worker:' .. holder, 'proof')
-  local own = P .. 'own:' .. holder
+  local own, lost = P .. 'own:' .. holder, {}
   local ids = call('HKEYS', own)
   for i = 1, math.min(#ids, 100) do
     local id = ids[i]
@@ -86,6 +103,11 @@ local function reclaim_slice(now, holder, proof)
     if task and task.fence == entry.fence and task.holder == holder then
       if task.fn or task.stage == 'claimed' then
         -- Its holder is marked dead: a claimed task can no longer start, a function's end is refused.
+        if task.fn then
+          local functions = lost[task.queue] or {}
+          functions[task.fn] = (functions[task.fn] or 0) + 1
+          lost[task.queue] = functions
+        end
         lose(id, task, now, proof or 'no heartbeat from ' .. (task.worker or holder))
       else
         local deadline = int(tonumber(now) + tonumber(task['limits.lost_timeout'] or DEFAULT_LOST_TIMEOUT) * 1000)
@@ -101,6 +123,7 @@ local function reclaim_slice(now, holder, proof)
     end
     call('HDEL', own, id)
   end
+  count_losses(now, lost)
   return #ids <= 100
 end
 
