@@ -203,6 +203,8 @@ def _constant_fields(home: Home, entry: Registered, options: Options, limits: Li
         fields["options"] = travelling
     if options.losses is not None:
         fields["limits.losses"] = str(options.losses)
+    if options.lifetime:
+        fields["keep"] = options.lifetime  # a worker says it with the result; it may be stopped before any has it
     if limits is not None and not limits.varies:
         fields["limits"] = limits.constant
     return fields

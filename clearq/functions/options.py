@@ -50,6 +50,10 @@ class OptionFields(TypedDict, total=False):
     gpus: int
 
 
+#: Seconds that the engine keeps an ended function by itself.
+DEFAULT_KEEP = 3600.0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """Durations are seconds. Raises UsageError for values out of range."""
@@ -75,7 +79,7 @@ class Options:
     retry_delay: float = 1.0  #: before the first retry; doubles each time
     retry_delay_max: float = 300.0
     retry_jitter: float = 0.25  #: the pause is shortened by up to this share of it
-    keep_result: float = 3600.0  #: at least 60 s of it are kept
+    keep_result: float = DEFAULT_KEEP  #: at least 60 s of it are kept
     losses: int | None = None  #: times it may be lost with its worker (default 3)
     gpus: int = 0
 
@@ -83,6 +87,11 @@ class Options:
         for wrong, message in _mistakes(self):
             if wrong:
                 raise UsageError(message)
+
+    @property
+    def lifetime(self) -> str:
+        """Of an ended task, in the engine's words: milliseconds, empty for what it gives by itself."""
+        return "" if self.keep_result == DEFAULT_KEEP else str(int(self.keep_result * 1000))
 
     def pause(self, failures: int, chance: Callable[[], float] = random.random) -> float:
         """Seconds before the next attempt, after so many failures (the one just met included)."""

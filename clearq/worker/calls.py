@@ -22,9 +22,6 @@ Ending = Literal["", "timeout", "stop", "release", "lost"]
 GOING_ON, ASKED = Event(), Event()
 ASKED.set()
 
-#: Lifetime of a result, in seconds, that the engine gives by itself.
-DEFAULT_KEEP = 3600.0
-
 
 class Plan:
     """How calls of one function are run, worked out once."""
@@ -39,7 +36,7 @@ class Plan:
         self.decode = partial(codec.decode, key=key) if signed else codec.decode
         self.encode = partial(codec.encode_result, key=key) if signed else codec.encode_result
         self.options: Options = registered.options
-        self.keep = lifetime(self.options)
+        self.keep = self.options.lifetime
         #: Nothing stands between the arguments and the coroutine.
         self.direct = (
             registered.is_async
@@ -70,8 +67,3 @@ class Call:
     def fence(self) -> str:
         """Of this attempt."""
         return self.given.fence
-
-
-def lifetime(options: Options) -> str:
-    """Of the result, in the engine's words: milliseconds, empty for its default."""
-    return "" if options.keep_result == DEFAULT_KEEP else str(int(options.keep_result * 1000))

@@ -19,7 +19,7 @@ from clearq.functions.context import Context, current, enter
 from clearq.functions.middleware import around
 from clearq.functions.options import trace_of
 from clearq.functions.payloads import MARK
-from clearq.worker.calls import ASKED, GOING_ON, Call, Ending, Plan, lifetime
+from clearq.worker.calls import ASKED, GOING_ON, Call, Ending, Plan
 from clearq.worker.outcomes import TimedOut, ended_by
 from clearq.worker.parcels import Parcels
 from clearq.worker.progress import Progress
@@ -143,7 +143,7 @@ class Runner:
                 payload, keep = plan.encode(await plan.function(*args, **kwargs)), plan.keep
             else:
                 payload = plan.encode(await self._guarded(call, args, kwargs))
-                keep = lifetime(call.options)
+                keep = call.options.lifetime
             if len(payload) > self._inline:
                 large = True
                 self._end_timeout(call)

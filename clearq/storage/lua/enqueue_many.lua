@@ -61,7 +61,11 @@ for _, entry in ipairs(tasks) do
       end
       if entry.sizes then later().declare_sizes(now, queue, entry.sizes, false) end
       call('HSET', key, 'fn', entry.fn, 'args', entry.args, 'queue', queue, 'enqueued', now)
-      if entry.extra > 0 then call('HSET', key, 'x', '1', unpack(ARGV, entry.at, entry.at + 2 * entry.extra - 1)) end
+      if entry.extra == 1 and entry.keep then
+        call('HSET', key, 'keep', entry.keep) -- nothing else of it needs a look
+      elseif entry.extra > 0 then
+        call('HSET', key, 'x', '1', unpack(ARGV, entry.at, entry.at + 2 * entry.extra - 1))
+      end
       if entry.priority ~= '' then call('HSET', key, 'priority', entry.priority) end
       if entry.unique then
         if entry['unique.ms'] then

@@ -28,7 +28,7 @@ local first_end = 8 + 2 * queues
 local stale, ended, finished, running, limited, fair = {}, {}, {}, {}, false, false
 
 -- A lean task has no `x`: nothing of the long list is set on it, so nothing of it is read.
-local END_MORE = { 'app', 'keep', 'unique', 'unique.mode', 'waited', 'parent_of', 'priority', 'failures',
+local END_MORE = { 'app', 'unique', 'unique.mode', 'waited', 'parent_of', 'priority', 'failures',
   'limits', 'spent', 'fair' }
 
 local TOLD, TOLD_BYTES = 4, 4096
@@ -43,7 +43,7 @@ local function settle_end(at, entry)
   local id, fence, how, payload = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
   local reason, number = ARGV[at + 4], ARGV[at + 5]
   local key = P .. 't:' .. id
-  local lean = call('HMGET', key, 'fence', 'status', 'queue', 'fn', 'x')
+  local lean = call('HMGET', key, 'fence', 'status', 'queue', 'fn', 'x', 'keep')
   if lean[1] ~= fence then stale[#stale + 1] = id return end
   if lean[2] ~= 'in_progress' then return end -- the same end again
   if not entry or string.sub(entry, 1, #fence + 1) ~= fence .. ' ' then stale[#stale + 1] = id return end
@@ -54,10 +54,10 @@ local function settle_end(at, entry)
     count_end(lean[4], how)
     call('HSET', key, 'status', 'completed', 'result', payload, 'ended', now)
     call('HDEL', key, 'args', 'holder')
-    call('PEXPIRE', key, keep_for(number ~= '' and number or nil))
+    call('PEXPIRE', key, keep_for(number ~= '' and number or lean[6]))
     return
   end
-  local task = { status = lean[2], queue = queue, fn = lean[4] }
+  local task = { status = lean[2], queue = queue, fn = lean[4], keep = lean[6] or nil }
   if lean[5] then
     local more = call('HMGET', key, unpack(END_MORE))
     for i, name in ipairs(END_MORE) do task[name] = more[i] or nil end

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.bench import LABEL, LATER, SUPERVISOR, TASK, WORKER, Bench, event, score, status
-from tests.support.state import GONE
+from tests.integration.lua.test_enqueue_many import one
+from tests.support.bench import LABEL, LATER, NOW, SUPERVISOR, TASK, WORKER, Bench, event, score, status
+from tests.support.state import GONE, lifetimes
 
 CALL = ("stop", LATER, TASK, "enough")
 STOPPED = event("task.stopped", queue="default", status="stopped", reason="enough")
@@ -29,6 +30,21 @@ async def test_a_waiting_one_stops_at_once(bench: Bench) -> None:
         },
     )
     await bench.refuse(*CALL, answer=["stopped"])
+
+
+async def test_a_function_is_kept_as_long_as_was_asked_for(bench: Bench) -> None:
+    await bench.worker(lanes="fn:default")
+    waits, runs = "waits", "runs"
+    await bench.call("enqueue_many", NOW, *one(runs, keep="120000"))
+    _, _, [[_, fence, *_]], _ = await bench.call("turn", NOW, WORKER, "n", 1, 1, "fn", 1, "default", 1)
+    await bench.call("enqueue_many", NOW, *one(waits, keep="120000"), *one("usual"))
+    assert "x" not in (await bench.state())["t:waits"], "it is still a lean one"
+    for id in (waits, runs, "usual"):
+        await bench.call("stop", LATER, id, "enough")
+    await bench.call("turn", LATER, WORKER, "n2", 0, 2, "fn", 0, runs, fence, "stop", "{}", "", "")
+    lives = await lifetimes(bench.storage)
+    assert 60_000 < lives["t:waits"] <= 120_000 and 60_000 < lives["t:runs"] <= 120_000
+    assert lives["t:usual"] > 3_000_000
 
 
 async def test_a_delayed_one_too(bench: Bench) -> None:

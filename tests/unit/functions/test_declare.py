@@ -64,6 +64,7 @@ def test_options_leave_the_declaration_alone(app: Clearq) -> None:
     assert (task.given.queue, other.given.queue, other.given.retries) == ("mail", "fast", 2)
     assert other.entry is task.entry
     call = other.call("a").call
+    assert dict(task.options(keep_result=90.5).call("a").call.extra)["keep"] == "90500"
     assert (call.queue, call.delay, dict(call.extra)) == ("fast", 3, {})
     assert task.call("a").call.id != task.call("a").call.id
 
