@@ -65,9 +65,7 @@ PATTERNS = (
     KeyPattern("chunk:<task>:<blob>", "hash", "such a blob: number of the chunk to its bytes"),
     KeyPattern("series:queue:<queue>", "stream", "history of a queue: waiting, oldest_wait, running, workers; capped"),
     KeyPattern("series:worker:<label>", "stream", "history of a worker: busy, slots, cpu, memory, gpu; capped"),
-    KeyPattern(
-        "tally", "hash", "durations, lags and losses of functions, summed up over all workers; bounded"
-    ),
+    KeyPattern("tally", "hash", "durations, lags and losses of functions, summed up over all workers; bounded"),
     KeyPattern("events", "stream", "what happened to what; capped"),
     KeyPattern("events.fn", "stream", "what happened to functions: one entry a batch, counts by function; capped"),
     KeyPattern("cron", "zset", "cron rules by their next slot (ms)"),
