@@ -43,10 +43,12 @@ class CronTable:
         names = flat[::2]
         rows = await self._storage.commands([("HGETALL", keys("cron", name)) for name in names])
         tasks = [task_id(name, seconds(row.get("last", "0"))) for name, row in zip(names, rows, strict=True)]
-        found = await self._storage.commands([("HMGET", keys("t", task), "fn", "status") for task in tasks])
+        found = await self._storage.commands(
+            [("HMGET", keys("t", task), "fn", "function.name", "status") for task in tasks]
+        )
         return [
-            _listed(name, int(float(slot)) / 1000, row, (status or "queued") if fn else "")
-            for name, slot, row, (fn, status) in zip(names, flat[1::2], rows, found, strict=True)
+            _listed(name, int(float(slot)) / 1000, row, (status or "queued") if fn or called else "")
+            for name, slot, row, (fn, called, status) in zip(names, flat[1::2], rows, found, strict=True)
             if row
         ]
 
@@ -70,7 +72,9 @@ class CronTable:
             int(row.get("priority", "0")),
             extra=extra,
         )
-        word, _, holder = (await self._functions.enqueue(call)).partition(" ")
+        on_agents = "function.name" in extra
+        word = await (self._functions.submit(call, extra) if on_agents else self._functions.enqueue(call))
+        word, _, holder = word.partition(" ")
         return (holder, False) if word == "duplicate" else (call.id, True)
 
     async def remove(self, name: str) -> None:

@@ -87,6 +87,6 @@ class Engine:
         return [
             Duty("reaper", REAPER_INTERVAL, Reaper(self.storage).tick),
             Duty("timer", 0.0, Timer(self.storage).tick),
-            Duty("sweeper", SWEEP_INTERVAL, Sweeper(self.storage, self.blobs).tick),
+            Duty("sweeper", SWEEP_INTERVAL, Sweeper(self.storage, self.blobs, self.tasks).tick),
             Duty("history", SAMPLE_INTERVAL, historian.tick),
         ]

@@ -7,13 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from clearq.engine import codec
 from clearq.engine.answers import missing_task, not_fair
 from clearq.engine.calls import Call, End, SetAside, State, Turn, packed, unpacked
 from clearq.engine.ids import nonce
 from clearq.errors import UsageError
 from clearq.models.queue import slug
-from clearq.models.task import TaskSpec
 from clearq.storage import Storage
 
 #: Tasks a script takes at once: about 7 ms of the server's time.
@@ -113,19 +111,18 @@ class Functions:
             words += [word.decode() for word in answer]
         return words
 
-    async def submit(self, call: Call, spec: TaskSpec, fields: Mapping[str, str]) -> str:
-        """Enqueue one as a task for agents, as ``spec`` describes it; with ``fields`` as in ``Call.extra``.
+    async def submit(self, call: Call, fields: Mapping[str, str]) -> str:
+        """Enqueue one as a task for agents: ``fields`` are its description, and more as in ``Call.extra``.
 
         Answers as :meth:`enqueue` does. Raises TaskNotFound when a task to run after does not exist.
         """
-        described = {**codec.encode_spec(spec), **fields}
         answer = await self._storage.script(
             "enqueue",
             *("", call.id, call.queue, call.priority),
             "" if call.delay is None else max(0, int(call.delay * 1000)),
             "" if call.due is None else int(call.due * 1000),
             *(nonce(), "nc", slug(call.queue), fields.get("unique", ""), fields.get("unique.ms", "")),
-            *(text for pair in described.items() for text in pair),
+            *(text for pair in fields.items() for text in pair),
         )
         match answer[0]:
             case "no_parent":

@@ -1,4 +1,6 @@
-"""The sweeper: blobs that nothing refers to any more are deleted, a few at a time, by one process for all."""
+"""The sweeper: blobs that nothing refers to any more, and tasks that were kept long enough, are deleted, a few at a
+time, by one process for all.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +10,7 @@ import secrets
 
 from clearq.engine.blobs import FILE, Blob, Blobs, place_of
 from clearq.engine.seat import Seat
+from clearq.engine.tasks import Tasks
 from clearq.errors import ArtifactError
 from clearq.storage import Storage
 
@@ -22,19 +25,20 @@ TRY = 60.0
 class Sweeper:
     """One process's share of the duty: :meth:`tick` every ten seconds."""
 
-    def __init__(self, storage: Storage, blobs: Blobs) -> None:
+    def __init__(self, storage: Storage, blobs: Blobs, tasks: Tasks) -> None:
         self._settings = storage.settings
-        self._blobs = blobs
+        self._blobs, self._tasks = blobs, tasks
         self._seat = Seat(storage, "sweeper", secrets.token_hex(6), SEAT)
 
     async def tick(self) -> float | None:
         """One slice; at once again when there is more."""
         if not await self._seat.keep():
             return TRY
+        old = await self._tasks.forget_kept()
         more, files = await self._blobs.sweep()
         if files:
             await self._blobs.deleted(await asyncio.to_thread(self._delete, files))
-        return 0.1 if more else None
+        return 0.1 if more or old else None
 
     def _delete(self, files: list[Blob]) -> list[Blob]:
         """Those whose files are gone. The rest is tried again later, perhaps by a process with another store."""

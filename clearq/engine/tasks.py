@@ -14,6 +14,7 @@ from clearq.engine.fair import checked_key
 from clearq.engine.ids import new_id, nonce
 from clearq.engine.placing import Placing, put
 from clearq.engine.search import TaskFilter, resolve, search
+from clearq.engine.series import server_time
 from clearq.errors import (
     ConflictError,
     StatusConflict,
@@ -197,6 +198,14 @@ class Tasks:
     async def delete(self, id: str, *, force: bool = False) -> None:
         """Delete a task and what Redis holds of it. A running one is refused; ``force``: also a waiting one."""
         await self._plain("delete", id, "deleted", "1" if force else "", nonce())
+
+    async def forget_kept(self, *, limit: int = 100) -> bool:
+        """Delete up to ``limit`` ended tasks that were to be kept until now; true when there may be more."""
+        keys, now = self._storage.keys, await server_time(self._storage)
+        ids = await self._storage.command("ZRANGE", keys("kept"), "-inf", int(now * 1000), "BYSCORE", "LIMIT", 0, limit)
+        for id in ids:
+            await self._storage.script("delete", "", id, "kept", nonce())
+        return len(ids) == limit
 
     async def clone(
         self,

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, Generic, ParamSpec, Self, TypeVar, Unpack
 
 from clearq.engine.calls import Call
-from clearq.errors import ConflictError, UsageError
+from clearq.errors import ConflictError
 from clearq.functions.client import Client, Home, client_of, signing_key
 from clearq.functions.cron import CronRule, Missed
 from clearq.functions.fair import FairPlan
@@ -103,14 +103,17 @@ class FunctionTask(Generic[P, R]):
 
     def rule(self, name: str, expression: str, tz: str, missed: Missed) -> CronRule:
         """A cron rule that enqueues it without arguments. Raises PayloadError when it needs some, UsageError."""
-        if self.given.gpus:
-            raise UsageError(
-                f"cron: {self.name} needs GPUs, and a rule enqueues functions for workers only. Give the rule to a "
-                "function without gpus that enqueues this one."
-            )
         call = self._call((), {})
         extra = {field: value for field, value in call.extra.items() if field != "sizes"}  # the worker sets those
         return CronRule(name, self.name, expression, tz, missed, call.args, call.queue, call.priority, extra)
+
+    def described(self, rule: CronRule) -> CronRule:
+        """The rule with what a task for agents needs, where its calls are such; recorded. Raises UsageError."""
+        if not self.given.gpus:
+            return rule
+        from clearq.functions import gpus
+
+        return gpus.described_rule(self._home, self.entry.function, self.given, rule)
 
     def handle_of(self, id: str, word: str = "queued") -> Handle[R]:
         """A handle by id. ``word`` is what the engine answered: ``queued``, ``duplicate <id>`` or ``exists``."""

@@ -68,6 +68,7 @@ class FunctionFace(ABC):
         self.lifespans: list[Lifespan] = []
         self.middlewares: list[Middleware] = []
         self.crons: list[CronRule] = []
+        self._on_agents: dict[str, FunctionTask[..., Any]] = {}  #: what cron rules enqueue that needs GPUs
         self.concurrency: int | None = None  #: functions at once in a worker's process that is told no figure
         self.ready: Client | None = None
         _apps.add(self)
@@ -166,9 +167,16 @@ class FunctionFace(ABC):
             if any(known.name == rule.name for known in self.crons):
                 raise UsageError(f"Two cron rules are called {rule.name!r}: give one of them another name.")
             self.crons.append(checked(rule))
+            if task.given.gpus:
+                self._on_agents[rule.name] = task
             return task
 
         return add
+
+    def cron_rules(self) -> list[CronRule]:
+        """The rules as a worker keeps them. Records the code of functions that need GPUs. Raises UsageError."""
+        tasks = self._on_agents
+        return [tasks[rule.name].described(rule) if rule.name in tasks else rule for rule in self.crons]
 
     def lifespan(self, function: L) -> L:
         """Declare what each worker process sets up and takes down: an async generator that yields a dict once.

@@ -13,10 +13,12 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from clearq.engine.calls import Call
+from clearq.engine.codec import encode_spec
 from clearq.environments.packages import owners, requirement
 from clearq.environments.record import is_local, record
 from clearq.errors import EnvironmentFailed, SpecError, UsageError
@@ -25,7 +27,7 @@ from clearq.functions.registry import public_name
 from clearq.models import ExecutorKind, Function, Limits, Needs, Script, TaskSpec, TaskType
 
 if TYPE_CHECKING:
-    from clearq.engine.calls import Call
+    from clearq.engine.cron import CronRule
     from clearq.functions.client import Client, Home
     from clearq.functions.options import Options
 
@@ -34,7 +36,7 @@ log = logging.getLogger("clearq.functions")
 _BASE64 = "base64:"
 
 #: Fields of a call that its task takes over as they are.
-_FIELDS = ("unique", "unique.mode", "unique.ms", "after", "after.rule", "fair")
+_FIELDS = ("unique", "unique.mode", "unique.ms", "after", "after.rule", "fair", "keep", "limits")
 
 
 @dataclass(frozen=True)
@@ -69,8 +71,21 @@ async def submit(client: Client, home: Home, function: Callable[..., Any], given
             "that under if __name__ == '__main__':"
         )
     code = await asyncio.to_thread(code_of, function, is_local(home.settings))
+    return await client.functions.submit(call, described(home, given, call, code))
+
+
+def described(home: Home, given: Options, call: Call, code: Code) -> dict[str, str]:
+    """The fields of the call's task: what agents must know of it, and what its queue must."""
     fields = {name: call.extra[name] for name in _FIELDS if name in call.extra}
-    return await client.functions.submit(call, _spec(home, given, call, code), fields)
+    if "sizes" in call.extra:
+        fields["sizes"] = call.extra["sizes"]  # the last: it is told to the queue and not stored with the task
+    return {**encode_spec(_spec(home, given, call, code)), **fields}
+
+
+def described_rule(home: Home, function: Callable[..., Any], given: Options, rule: CronRule) -> CronRule:
+    """A cron rule that makes such tasks, of the code as it is now. Raises UsageError."""
+    call = Call("", rule.function, rule.args, extra=rule.extra)
+    return replace(rule, extra=described(home, given, call, code_of(function, is_local(home.settings))))
 
 
 def _spec(home: Home, given: Options, call: Call, code: Code) -> TaskSpec:

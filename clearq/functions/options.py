@@ -6,7 +6,6 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
-from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 import orjson
@@ -45,13 +44,9 @@ class OptionFields(TypedDict, total=False):
     retry_delay: float
     retry_delay_max: float
     retry_jitter: float
-    keep_result: float
+    keep_result: float | None
     losses: int | None
     gpus: int
-
-
-#: Seconds that the engine keeps an ended function by itself.
-DEFAULT_KEEP = 3600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +74,8 @@ class Options:
     retry_delay: float = 1.0  #: before the first retry; doubles each time
     retry_delay_max: float = 300.0
     retry_jitter: float = 0.25  #: the pause is shortened by up to this share of it
-    keep_result: float = DEFAULT_KEEP  #: at least 60 s of it are kept
+    #: At least 60 s of it are kept; ``None``: an hour, and with gpus until somebody deletes the task.
+    keep_result: float | None = None
     losses: int | None = None  #: times it may be lost with its worker (default 3)
     gpus: int = 0
 
@@ -91,7 +87,7 @@ class Options:
     @property
     def lifetime(self) -> str:
         """Of an ended task, in the engine's words: milliseconds, empty for what it gives by itself."""
-        return "" if self.keep_result == DEFAULT_KEEP else str(int(self.keep_result * 1000))
+        return "" if self.keep_result is None else str(int(self.keep_result * 1000))
 
     def pause(self, failures: int, chance: Callable[[], float] = random.random) -> float:
         """Seconds before the next attempt, after so many failures (the one just met included)."""
@@ -135,12 +131,6 @@ def _merged(declared: Options, travelled: bytes) -> Options:
         raise UsageError(f"The task's options cannot be read: {error}") from error
 
 
-@cache
-def default_options() -> Options:
-    """What holds when nothing is said."""
-    return Options()
-
-
 def _mistakes(given: Options) -> list[tuple[bool, str]]:
     return [
         (
@@ -159,23 +149,13 @@ def _mistakes(given: Options) -> list[tuple[bool, str]]:
         (given.retries < 0, "retries must be 0 or more."),
         (given.retry_delay < 0 or given.retry_delay_max < 0, "retry_delay and retry_delay_max must be 0 or more."),
         (not 0 <= given.retry_jitter <= 1, "retry_jitter is a share from 0 to 1."),
-        (given.keep_result < 0, "keep_result must be 0 or more seconds."),
+        (given.keep_result is not None and given.keep_result < 0, "keep_result must be 0 or more seconds."),
         (given.where not in ("loop", "thread", "process"), f"where={given.where!r}: it is loop, thread or process."),
         (given.unique_mode not in ("start", "done", "time"), "unique_mode is start, done or time."),
         (given.after_rule not in ("all", "any", "run"), "after_rule is all, any or run."),
         (given.gpus < 0, "gpus must be 0 or more."),
-        *(_with_gpus(given) if given.gpus > 0 else ()),
-    ]
-
-
-def _with_gpus(given: Options) -> list[tuple[bool, str]]:
-    """What a task of an agent cannot carry."""
-    what = "with gpus it is run by an agent"
-    return [
-        (given.where == "process", f"where='process': {what}, in a process of its own anyway; leave it out."),
         (
-            given.keep_result != default_options().keep_result,
-            f"keep_result: {what} and kept with its result until somebody deletes it; leave it out.",
+            given.gpus > 0 and given.where == "process",
+            "where='process': with gpus it is run by an agent, in a process of its own anyway; leave it out.",
         ),
-        (bool(given.limits), f"limits: {what}, which runs as many as it has GPUs for; leave them out."),
     ]

@@ -34,14 +34,13 @@ PATTERNS = (
     KeyPattern("changed", "zset", "script tasks by their last change (ms)"),
     KeyPattern("lost", "zset", "attempts whose holder is silent, by the time (ms) they are given up"),
     KeyPattern("dead", "zset", "tasks set aside: out of retries or lost too often, by time (ms)"),
+    KeyPattern("kept", "zset", "ended calls of functions that agents ran, by the time (ms) they are deleted"),
     KeyPattern("unique:<key>", "string", "id of the task that holds an idempotency key; expires"),
     KeyPattern("after:<task>", "set", "tasks that wait for this one to end"),
     KeyPattern("waits:<queue>", "set", "functions that wait for the end of others before they come into this queue"),
     KeyPattern("permits:<queue>", "hash", "limit key to the number of its permits that are taken"),
-    KeyPattern("limit.held:<queue>:<key>", "zset", "functions that wait for a permit of a full key, by order score"),
-    KeyPattern(
-        "limit.lane:<queue>:<key>", "zset", "functions with that limit key that stand in a lane, by order score"
-    ),
+    KeyPattern("limit.held:<queue>:<key>", "zset", "tasks that wait for a permit of a full key, by order score"),
+    KeyPattern("limit.lane:<queue>:<key>", "zset", "tasks with that limit key that stand in a lane, by order score"),
     KeyPattern("fair:<queue>", "hash", "of a fair queue: waiting tasks and last place by key, virtual times, weights"),
     KeyPattern("timers", "zset", "permits of rates, by the time (ms) they come back"),
     KeyPattern("waiters:<task>", "set", "clients that wait for the task's end; expires"),

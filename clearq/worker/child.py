@@ -90,6 +90,7 @@ class Child:
             try:
                 self.app = with_settings(load_app(begin["app"]), begin["settings"])
                 configure_logging(self.app.settings.log_level)
+                rules = [rule.plain() for rule in self.app.cron_rules()]
                 state = await enter_lifespans(self.app, stack)
             except ClearqError as error:
                 return await _after(link, 1, "broken", str(error))
@@ -97,7 +98,6 @@ class Child:
                 text = f"The app {begin['app']} cannot be loaded:\n{traceback_of(error)}"
                 return await _after(link, 1, "broken", text)
             name = self.app.name
-            rules = [rule.plain() for rule in self.app.crons]
             settings, queues = _plain(self.app.settings), self.app.registry.queues
             concurrency = self._concurrency(begin["concurrency"])
             limits = self.app.registry.limits

@@ -5,6 +5,7 @@ from __future__ import annotations
 from clearq.engine import Engine
 from clearq.engine.blobs import Blob
 from clearq.engine.calls import Call
+from clearq.engine.codec import encode_spec
 from clearq.engine.cron import CronRule, Step
 from clearq.engine.ids import new_id, nonce
 from clearq.engine.tally import Tally
@@ -124,6 +125,9 @@ class LiveSystem:
         await engine.attempts.fail(self.ids["failed"], fence, exit_code=1, reason="exit code 1")
         self.ids["stopped"] = await engine.tasks.submit(spec("stopped"), "default")
         await engine.tasks.stop(self.ids["stopped"], reason="not needed")
+        call = Call(new_id(), "lab.train", b"[]", "default")
+        await engine.functions.submit(call, {**encode_spec(spec("kept")), "keep": "60000"})
+        await engine.tasks.stop(call.id)
         fence = await self.claim("published")
         await engine.attempts.complete(self.ids["published"], fence)
         await engine.tasks.publish(self.ids["published"])

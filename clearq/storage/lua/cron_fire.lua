@@ -2,7 +2,7 @@
 -- KEYS[1] meta (hash)   ARGV: now, name, revision, the slot that is expected to stand in ms, the slot to run in ms
 --   (the expected one, or a later one when some are passed over; '' none), the slot after it in ms, id of the task
 --   (made of name and slot)
--- Touches cron (zset), cron:<name>, t:<id>, fair:<queue> (hashes), fn:<queue> / fn.<app>:<queue> (zset), unique:<key> (string),
+-- Touches cron (zset), cron:<name>, t:<id>, fair:<queue> (hashes), fn:<queue> / fn.<app>:<queue> / q:<queue> / changed (zset), unique:<key> (string),
 --   queues, queue:<queue> (hashes), idle:<lane> (zset), bell:<process> (list), events, events.fn (streams)
 -- RETURNS {'fired', next slot} | {'skipped', next slot} (no slot to run, or a task holds the rule's unique key)
 --   | {'early', now} (by the server's clock the slot has not come) | {'moved', slot} (another stands there: somebody
@@ -46,14 +46,25 @@ if call('EXISTS', task_key(id)) == 0 then
     queue = make_queue(now, rule.queue, rule.slug)
     if extra.fair then call('HSET', queue_key(queue), 'fair', '0') end
   end
-  call('HSET', task_key(id), 'fn', rule.fn, 'args', rule.args, 'queue', queue, 'enqueued', now, 'x', '1', 'cron', name,
-    'slot', slot, unpack(given))
+  -- A rule that describes a task for agents makes one as `enqueue` does.
+  local fn = not extra['function.name'] and rule.fn or nil
+  call('HSET', task_key(id), 'queue', queue, 'enqueued', now, 'cron', name, 'slot', slot, unpack(given))
+  if fn then
+    call('HSET', task_key(id), 'fn', fn, 'args', rule.args, 'x', '1')
+  else
+    call('HSET', task_key(id), 'created', now)
+    set_status(id, {}, now, 'queued', '', '')
+  end
   if rule.priority then call('HSET', task_key(id), 'priority', rule.priority) end
   if unique then
     call('SET', unique, id, unpack(extra['unique.ms'] and { 'PX', extra['unique.ms'] } or {}))
   end
-  local task = { fn = rule.fn, app = extra.app, priority = rule.priority, limits = extra.limits, fair = extra.fair }
+  local task = { fn = fn, app = fn and extra.app, priority = rule.priority, limits = extra.limits, fair = extra.fair }
   put_in_queue(id, task, queue, nil, nil, now)
-  emit_functions(now, 'queued', { [rule.fn] = 1 })
+  if fn then
+    emit_functions(now, 'queued', { [fn] = 1 })
+  else
+    emit(now, 'task.queued', id, queue, '', 'queued')
+  end
 end
 return { 'fired', following }

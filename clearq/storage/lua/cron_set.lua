@@ -1,7 +1,8 @@
 -- Define a cron rule, or put another definition in its place, unless that of a later start stands there.
 -- KEYS[1] meta (hash)   ARGV: now, name, revision (a word that changes with the definition), since when its worker
 --   runs in ms, next slot in ms, then names and values of its fields (fn, args, queue, slug, expression, tz, missed,
---   priority; with.<field>: a further field of the tasks it makes, such as with.app, with.unique, with.options)
+--   priority; with.<field>: a further field of the tasks it makes, such as with.app, with.unique, with.options; with.function.name:
+--   it describes a task for agents)
 -- Touches cron (zset), cron:<name> (hash)
 -- RETURNS {'set', slot} | {'kept', slot} (defined so already: its slot stands, however long it has passed)
 --   | {'older'} (a worker that began later defined it otherwise) | {'passed', slot} (that slot has run: name a later one)

@@ -2,8 +2,9 @@
 -- KEYS[1] meta (hash)   ARGV: now, id, queue name or id, priority ('' keeps it), delay in ms ('' none),
 --   due in ms since the epoch ('' none), request, flags (c create the queue, f force, n new task), slug for a
 --   new queue, idempotency key ('' none), its lifetime in ms ('' until the field `unique` frees it), then field and
---   value of a new task (also unique, unique.mode, after, after.rule, fair as in enqueue_many)
--- Touches t:<id>, fair:<queue> (hashes), q:<queue> / fn:<queue> / delayed (zset), unique:<key> (string), after:<id> (set), changed (zset),
+--   value of a new task (also unique, unique.mode, after, after.rule, fair, keep, limits as in enqueue_many, and as the
+--   last one sizes)
+-- Touches t:<id>, fair:<queue>, permits:<queue> (hashes), limit.held:*, limit.lane:*, q:<queue> / fn:<queue> / delayed (zset), unique:<key> (string), after:<id> (set), changed (zset),
 --   idle:<lane> (zset), bell:<process> (list), queue:<queue> (hash), events (stream)
 -- RETURNS {'queued', id, queue id, status_changed in ms} (also for the same request again)
 --   | {'duplicate', id that holds the key, queue id} | {'no_queue'} | {'not_fair', queue} | {'no_parent', id} | {'missing'} | {'exists', status}
@@ -22,6 +23,11 @@ if task and task.request == request then
 end
 if fresh and task then return { 'exists', task.status } end
 if not fresh and not task then return { 'missing' } end
+local sizes
+if #ARGV > 12 and ARGV[#ARGV - 1] == 'sizes' then
+  sizes = table.remove(ARGV)
+  table.remove(ARGV)
+end
 local queue = find_queue(ARGV[3])
 if not queue and not string.find(flags, 'c') then return { 'no_queue' } end
 local after, rule, fair
@@ -47,6 +53,7 @@ if not queue then
   queue = make_queue(now, ARGV[3], ARGV[9])
   if fair then call('HSET', queue_key(queue), 'fair', '0') end
 end
+if sizes then declare_sizes(now, queue, sizes, false) end
 if unique ~= '' and ARGV[11] == '' then
   call('SET', P .. 'unique:' .. unique, id)
 elseif unique ~= '' then

@@ -53,7 +53,7 @@ async def test_the_sweeper_deletes_what_nothing_refers_to(engine: Engine, settin
         store.put(DATA, blob.task, blob.name, file_name=FILE)
     await engine.blobs.put(chunks, DATA)
     storage = await Storage.connect(with_store, settings.url.get_secret_value())
-    sweeper = Sweeper(storage, engine.blobs)
+    sweeper = Sweeper(storage, engine.blobs, engine.tasks)
     assert await sweeper.tick() is None
     assert (await dump(engine.storage))["blobs"].keys() == {str(b) for b in (used, unused, chunks, elsewhere)}
     await engine.blobs.look_soon([used, unused, chunks, elsewhere])
@@ -64,6 +64,6 @@ async def test_the_sweeper_deletes_what_nothing_refers_to(engine: Engine, settin
     assert list(state["blobs"]) == [str(used)]
     assert list(state["blobs.dead"]) == [str(elsewhere)], "another process may have that store"
     assert "chunks:t3" not in state
-    other = Sweeper(engine.storage, engine.blobs)
+    other = Sweeper(engine.storage, engine.blobs, engine.tasks)
     assert await other.tick() == 60.0, "one process sweeps for all"
     await storage.close()

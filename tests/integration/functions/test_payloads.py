@@ -72,7 +72,7 @@ async def sweep_all(app: Clearq) -> None:
     engine = await app.engine()
     for entry in await blobs(app):
         await engine.storage.command("ZADD", engine.storage.keys("blobs"), 0, entry)
-    await Sweeper(engine.storage, engine.blobs).tick()
+    await Sweeper(engine.storage, engine.blobs, engine.tasks).tick()
     await engine.storage.command("DEL", engine.storage.keys("duty", "sweeper"))
 
 

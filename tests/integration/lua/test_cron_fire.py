@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from tests.integration.lua.test_cron_set import rule
-from tests.support.bench import LATER, NOW, TASK, Bench, score
+from tests.support.bench import LATER, NOW, TASK, Bench, event, score, status
+from tests.support.state import GONE
 
 SLOT, NEXT = LATER - 1000, LATER + 59_000
 
@@ -54,6 +55,29 @@ async def test_with_all_that_a_task_can_have(bench: Bench) -> None:
     state = await bench.state()
     assert state[f"t:{TASK}"] == made(queue="emails", priority="5", app="shop", options="{}")
     assert state["fn.shop:emails"] == {TASK: score(1, 5)}
+
+
+async def test_a_task_for_agents_is_made_as_enqueue_makes_it(bench: Bench) -> None:
+    given = {"name": "app.f", "executor": "venv", "function.name": "app.f", "needs.gpus": "1", "keep": "90000"}
+    await bench.worker("w", "q:default")
+    await bench.call("snapshot", NOW, "w", 1, "default")
+    await defined(bench, **{f"with.{name}": text for name, text in given.items()})
+    entry = {"created": str(LATER), "queue": "default", "enqueued": str(LATER), "cron": "nightly", "slot": str(SLOT)}
+    await bench.check(
+        *fire(),
+        answer=["fired", str(NEXT)],
+        changed={
+            "cron": {"nightly": NEXT},
+            "cron:nightly": {"last": str(SLOT)},
+            f"t:{TASK}": given | entry | status("queued"),
+            "q:default": {TASK: score(1)},
+            "changed": {TASK: LATER},
+            "queue:default": {"place": "16"},
+            "idle:q:default": GONE,
+            "bell:w": ["1"],
+            "events": [event("task.queued", queue="default", status="queued")],
+        },
+    )
 
 
 async def test_before_its_time_by_the_servers_clock(bench: Bench) -> None:

@@ -59,3 +59,35 @@ async def test_the_same_request_again(bench: Bench) -> None:
     await bench.draft()
     assert await bench.call("delete", LATER, TASK, "", "request") == ["deleted"]
     await bench.refuse("delete", LATER, TASK, "", "request", answer=["deleted"])
+
+
+async def test_one_that_was_to_be_kept_until_now(bench: Bench) -> None:
+    fence = await bench.running(keep="60000")
+    await bench.call("finish", NOW, TASK, fence, "completed", "", "", "0", "1")
+    assert (await bench.state())["kept"] == {TASK: NOW + 60_000}
+    await bench.refuse("delete", NOW + 59_999, TASK, "kept", answer=["stays"])
+    gone = dict.fromkeys((f"t:{TASK}", "changed", "kept"), GONE)
+    said = event("task.deleted", at=NOW + 60_000, queue="default", status="completed")
+    await bench.check("delete", NOW + 60_000, TASK, "kept", answer=["deleted"], changed=gone | {"events": [said]})
+
+
+@pytest.mark.parametrize("status", ["queued", "created", "published"])
+async def test_what_is_used_again_stays(bench: Bench, status: str) -> None:
+    fence = await bench.running(keep="60000")
+    await bench.call("finish", NOW, TASK, fence, "completed", "", "", "0", "1")
+    if status == "published":
+        await bench.call("mark", NOW, TASK, "published", "", "", "")
+    elif status == "created":
+        await bench.call("reset", NOW, TASK, "1")
+    else:
+        await bench.call("enqueue", NOW, TASK, "default", "", "", "", "again", "f", "default", "", "")
+    changed = {"kept": GONE}
+    await bench.check("delete", NOW + 60_000, TASK, "kept", answer=["stays"], changed=changed)
+
+
+async def test_a_failed_one_is_kept_for_a_week(bench: Bench) -> None:
+    fence = await bench.running(keep="60000")
+    await bench.call("fail", NOW, TASK, fence, "exit code 1", "", "1", "0", "")
+    assert (await bench.state())["kept"] == {TASK: NOW + 7 * 86_400_000}
+    await bench.call("delete", NOW, TASK, "")
+    assert "kept" not in await bench.state()

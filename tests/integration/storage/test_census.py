@@ -33,7 +33,7 @@ async def test_a_sound_system_has_every_task_in_its_place(live: LiveSystem) -> N
         "in_progress": 6,
         "completed": 1,
         "failed": 1,
-        "stopped": 1,
+        "stopped": 2,
         "published": 1,
     }
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from clearq import Clearq
+from clearq import Clearq, limit
 from clearq.errors import UsageError
 from clearq.functions import gpus
 from clearq.functions.payloads import MARK
@@ -105,7 +105,23 @@ def test_a_function_without_a_file_is_refused() -> None:
         gpus.code_of(space["train"], True)
 
 
-def test_cron_cannot_enqueue_them() -> None:
-    app = Clearq()
-    with pytest.raises(UsageError, match="needs GPUs, and a rule enqueues functions for workers only"):
-        app.cron("* * * * *")(app.task(gpus=1)(test_cron_cannot_enqueue_them))
+def test_a_cron_rule_describes_the_task_once_a_worker_asks_for_it(tmp_path: Path, imported: Any) -> None:
+    module = imported(tmp_path, "lab_four")
+    slow = module.train.options(queue="gpu", priority=3, keep_result=90, limits=limit("lab", concurrent=1))
+    module.app.cron("* * * * *", name="nightly")(slow)
+    assert gpus._codes == {}, "an import records nothing"
+    [rule] = module.app.cron_rules()
+    assert (rule.name, rule.function, rule.queue, rule.priority) == ("nightly", "lab_four.train", "gpu", 3)
+    assert {name: rule.extra[name] for name in ("name", "needs.gpus", "keep", "limits", "function.module")} == {
+        "name": "lab_four.train",
+        "needs.gpus": "1",
+        "keep": "90000",
+        "limits": "lab",
+        "function.module": "lab_four",
+    }
+    assert rule.extra["script.diff"] == MODULE
+    assert "sizes" not in rule.extra, "the worker sets those"
+    first = rule.revision
+    gpus._codes.clear()
+    (tmp_path / "lab_four.py").write_text(MODULE + "# changed\n")
+    assert module.app.cron_rules()[0].revision != first, "a worker with newer code defines it anew"

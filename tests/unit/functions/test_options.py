@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from clearq.errors import UsageError
-from clearq.functions.limits import limit
 from clearq.functions.options import Options, trace_of
 
 
@@ -31,8 +30,6 @@ from clearq.functions.options import Options, trace_of
         {"after_rule": "some"},
         {"gpus": -1},
         {"gpus": 1, "where": "process"},
-        {"gpus": 1, "keep_result": 60},
-        {"gpus": 1, "limits": limit("lab", concurrent=1)},
         {"priorty": 1},
     ],
 )

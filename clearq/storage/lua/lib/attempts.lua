@@ -65,7 +65,7 @@ local function let_go(id, task)
   if task.queue and task.queue ~= '' and not task.manual then
     call('HINCRBY', queue_key(task.queue), 'running', -1)
   end
-  if task.limits then
+  if task.limits and not task.manual and (task.queue or '') ~= '' then
     leave_running(id, task, task.queue)
     pump()
   end

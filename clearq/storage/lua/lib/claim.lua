@@ -9,7 +9,7 @@ local function begin_attempt(now, id, task, w, nonce, score)
   set_status(id, task, now, 'in_progress', '', '')
   if task.queue and task.queue ~= '' then call('HINCRBY', queue_key(task.queue), 'running', 1) end
   if task.fair and task.queue then fair_picked(task, score) end
-  if task.limits then claim_permits(id, task, task.queue, now, fence) end
+  if task.limits and task.queue then claim_permits(id, task, task.queue, now, fence) end
   emit(now, 'task.claimed', id, task.queue, label, 'in_progress')
   return fence
 end

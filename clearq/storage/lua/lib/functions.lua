@@ -3,6 +3,22 @@
 local DEFAULT_KEEP = '3600000' -- ms a function's result is kept
 local SHORTEST_KEEP = 60000 -- a resent enqueue finds at least the id
 
+-- How long an ended function is kept (ms), from what was asked for.
+local function keep_for(asked)
+  if not asked then return DEFAULT_KEEP end
+  return int(math.max(tonumber(asked), SHORTEST_KEEP))
+end
+
+-- An ended task does not stay for ever: a function expires by itself, one that agents ran is deleted with its outputs.
+local function expire(id, task, now, status)
+  local left = status == 'failed' and SET_ASIDE_KEEP or keep_for(task.keep)
+  if task.fn then
+    call('PEXPIRE', task_key(id), left)
+  elseif task.keep then
+    call('ZADD', P .. 'kept', int(tonumber(now) + tonumber(left)), id)
+  end
+end
+
 local function free_unique(id, key, mode)
   if not key or mode == 'time' then return end
   local holder = P .. 'unique:' .. key
@@ -23,7 +39,7 @@ local function release_dependants(id, status, now)
         wait_no_more(child, task.queue)
         set_status(child, task, now, 'failed', why, id)
         call('HSET', task_key(child), 'ended', now)
-        if task.fn then call('PEXPIRE', task_key(child), SET_ASIDE_KEEP) end
+        expire(child, task, now, 'failed')
         wake_waiters(child)
         free_unique(child, task.unique, task['unique.mode'])
         call('ZADD', P .. 'dead', now, child)
@@ -43,12 +59,6 @@ local function release_dependants(id, status, now)
   return true
 end
 
--- How long an ended function is kept (ms), from what was asked for.
-local function keep_for(asked)
-  if not asked then return DEFAULT_KEEP end
-  return int(math.max(tonumber(asked), SHORTEST_KEEP))
-end
-
 -- A task out of its queue is a draft again. A function's draft is in no listing: it does not stay for ever, unless
 -- others wait for it.
 local function draft_again(id, task, now, reason)
@@ -64,7 +74,5 @@ end
 local function settle(id, task, now, status)
   free_unique(id, task.unique, task['unique.mode'])
   if task.parent_of then release_dependants(id, status, now) end
-  if task.fn then
-    call('PEXPIRE', task_key(id), status == 'failed' and SET_ASIDE_KEEP or keep_for(task.keep))
-  end
+  expire(id, task, now, status)
 end
