@@ -10,6 +10,7 @@ from clearq.engine.attempts import Attempts
 from clearq.engine.blobs import Blobs
 from clearq.engine.claims import Claims
 from clearq.engine.cron import Cron
+from clearq.engine.declared import Declared
 from clearq.engine.events import Events
 from clearq.engine.fair import Fair
 from clearq.engine.figures import FigureReader
@@ -41,6 +42,7 @@ class Engine:
         self.tasks = Tasks(storage)
         self.queues = Queues(storage)
         self.workers = Workers(storage)
+        self.declared = Declared(storage)
         self.claims = Claims(storage)
         self.attempts = Attempts(storage)
         self.events = Events(storage)

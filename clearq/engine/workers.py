@@ -44,6 +44,7 @@ class Workers:
             "gpus": orjson.dumps(list(info.gpus)).decode(),
             "tags": orjson.dumps(list(info.tags)).decode(),
             "executors": " ".join(info.executors),
+            "declares": info.declares,
         }
         flat = [text for pair in fields.items() for text in pair]
         lanes = " ".join(lane_name(lane) for lane in info.lanes)
@@ -183,6 +184,7 @@ def _decode(id: str, fields: dict[str, str], seen: float | None, alive: bool, ta
             gpus=tuple(orjson.loads(fields.get("gpus", "[]"))),
             tags=tuple(orjson.loads(fields.get("tags", "[]"))),
             executors=tuple(fields.get("executors", "").split()),
+            declares=fields.get("declares", ""),
         ),
         started=seconds(fields["started"]) if "started" in fields else None,
         last_seen=seen,

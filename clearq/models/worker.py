@@ -27,6 +27,7 @@ class WorkerInfo(Frozen):
     gpus: tuple[str, ...] = ()  #: UUIDs it may hand out
     tags: tuple[str, ...] = ()
     executors: tuple[str, ...] = ()  #: kinds of executors it runs; empty: not said
+    declares: str = ""  #: digest of the names of its app's functions; empty: not said
 
 
 class Worker(Frozen):

@@ -46,6 +46,7 @@ PATTERNS = (
     KeyPattern("waiters:<task>", "set", "clients that wait for the task's end; expires"),
     KeyPattern("workers", "zset", "workers by last heartbeat (ms)"),
     KeyPattern("worker:<worker>", "hash", "label, host, lanes, GPUs, metrics; kept a day after its end"),
+    KeyPattern("declared:<digest>", "string", "names of the functions that an app declares (JSON); expires"),
     KeyPattern("labels", "hash", "worker label to the id of the living worker that carries it"),
     KeyPattern("beats", "hash", "heartbeat counter of every lease holder"),
     KeyPattern("own:<holder>", "hash", "task id to fence, order score and stop mark of each attempt it answers for"),

@@ -110,6 +110,7 @@ class Child:
                 limits=limits,
                 fair=self.app.registry.fair,
                 concurrency=concurrency,
+                functions=[entry.name for entry in self.app.registry],
             )
             work = await self._messages.get()
             if work["say"] != "work":

@@ -22,6 +22,7 @@ from clearq._version import __version__
 from clearq.clock import boottime
 from clearq.engine import Engine
 from clearq.engine.cron import LONGEST_SLEEP, CronRule, CronWatch
+from clearq.engine.declared import AGAIN
 from clearq.engine.endpoint import serving
 from clearq.engine.prometheus import render
 from clearq.errors import (
@@ -41,6 +42,7 @@ from clearq.worker.brood import Child
 from clearq.worker.burst import until_idle
 from clearq.worker.counts import Counts
 from clearq.worker.link import Message
+from clearq.worker.neighbours import warn_of_others
 from clearq.worker.options import WorkerOptions
 from clearq.worker.spare import Spare
 
@@ -103,6 +105,7 @@ class Parent:
             await self._begin()
             for duty in self.engine.duties():
                 duties.start(duty)
+            duties.start(Duty("declared functions", AGAIN, self.engine.declared.repeat))
             if self._rules and not self.options.burst:
                 duties.start(Duty("cron", LONGEST_SLEEP, CronWatch(self.engine.cron, self._rules).tick))
             for number in range(self.options.processes):
@@ -145,6 +148,11 @@ class Parent:
         for number in range(self.options.processes):
             await self._spawn(number)
         hello = await self._first_hello()
+        if not hello["functions"]:
+            raise ConfigurationError(
+                f"The app {self.options.app} declares no function, so there is nothing to run. Declare some with "
+                "@app.task; where other modules do, import them where the app is made."
+            )
         settings = Settings(**hello["settings"])
         self._engine = await Engine.connect(settings)
         self._lane = f"function.{hello['app']}" if hello.get("app") else "function"
@@ -156,6 +164,7 @@ class Parent:
         await self._declare_limits(hello.get("limits", ()))
         for child in tuple(self.children.values()):
             await self._join(child)
+        await warn_of_others(self.engine, self._lanes(), hello["functions"])
 
     async def _first_hello(self) -> Message:
         """What the first child says of the app. One that a signal ends before it could is followed by another."""
@@ -228,6 +237,7 @@ class Parent:
             version=__version__,
             lanes=self._lanes(),
             slots=int(hello["concurrency"]),
+            declares=await self.engine.declared.say(hello["functions"]),
         )
         settings = self.engine.storage.settings
         for label in _labels(self.options.name or settings.worker_name or f"{host}:fn", child.number):

@@ -70,10 +70,12 @@ class Runner:
         self._progress = Progress(engine)
         self._parcels = Parcels(engine)
         self._inline = self._parcels.inline
-        self._unknown = Unknown()
+        self.unknown = Unknown(engine.declared, app.name)
+        self.unknown.report = lambda end: self.report(end)
 
     async def close(self) -> None:
         """End what helps the calls."""
+        await self.unknown.close()
         await self._processes.close()
         await self._progress.close()
         await self._parcels.close()
@@ -82,7 +84,7 @@ class Runner:
         """Begin a call; its end is reported later, never from within this."""
         plan = self._plans.get(given.fn) or self._plan(given.fn)
         if plan is None:
-            self._loop.call_soon(self.report, self._unknown.end(given))
+            self.unknown.take(given)
             return
         call = self.calls[given.id] = Call(given, plan)
         lag = self.clock.since(given.ready or given.enqueued, call.began)

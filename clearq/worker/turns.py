@@ -80,9 +80,12 @@ class Turns:
         self._moved = 0.0
         self._load = Load()
         self._draining = False
+        self._aside = 0.0
+        self._leave = False
         self._check: asyncio.TimerHandle | None = None
         self._checks: set[asyncio.Task[None]] = set()
         runner.report = self._ended
+        runner.unknown.step_aside = self.step_aside
         runner.tell_deadline = partial(setattr, page, "deadline")
 
     async def run(self) -> None:
@@ -117,13 +120,20 @@ class Turns:
         self._look = True
         self._wake.set()
 
+    def step_aside(self, seconds: float) -> None:
+        """Stand among no lane's idle for a while: what was handed back for others shall wake them, not this worker."""
+        until = self._clock() + seconds
+        if until > self._aside:
+            self._aside = until
+            asyncio.get_running_loop().call_later(seconds, self.look)
+
     # ---- one turn
 
     async def _turn(self) -> None:
         ends = self._take_ends()
         now = self._clock()
-        count = 0 if self._draining else self._room(len(ends), now)
-        self._sent, self._look = now, False
+        count = 0 if self._draining or self._leave else self._room(len(ends), now)
+        self._sent, self._look, self._leave = now, False, False
         try:
             turn = await self._engine.functions.turn(self._lease.holder, self._queues, count, ends, self._lease.kinds)
         except StorageError as error:
@@ -150,6 +160,8 @@ class Turns:
                 self._look = self._room(len(self._ends), now) > 0
         elif count:
             self._load = replace(self._load, empty=self._load.empty + 1)
+        if len(turn.claims) < count and now < self._aside:
+            self._look = self._leave = True  # a turn that claims nothing leaves the idle
         self._write()
 
     def _room(self, ended: int, now: float) -> int:
@@ -261,6 +273,7 @@ class Turns:
     async def _find_strays(self) -> None:
         """After an answer that did not reach us: hand back what was claimed for us without our knowing."""
         known = {given.id for given in self._ready} | self._runner.calls.keys() | {end.id for end in self._ends}
+        known |= self._runner.unknown.waiting
         try:
             held = await self._engine.claims.own(self._lease.holder)
         except StorageError:

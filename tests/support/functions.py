@@ -151,11 +151,11 @@ async def recurse(depth: int) -> int:
 class WorkerProcess:
     """One ``clearq worker run``."""
 
-    def __init__(self, settings: Settings, folder: Path, words: tuple[str, ...]) -> None:
+    def __init__(self, settings: Settings, folder: Path, words: tuple[str, ...], app: str = "jobs:app") -> None:
         self.log = folder / f"worker-{os.urandom(3).hex()}.log"
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "clearq", "worker", "run", "jobs:app", *words],
+                [sys.executable, "-m", "clearq", "worker", "run", app, *words],
                 cwd=folder,
                 env={
                     **os.environ,
@@ -199,9 +199,9 @@ class Workers:
         self.started: list[WorkerProcess] = []
         (folder / "jobs.py").write_text(APP)
 
-    async def start(self, *words: str) -> WorkerProcess:
+    async def start(self, *words: str, app: str = "jobs:app") -> WorkerProcess:
         """One that is registered and works."""
-        worker = WorkerProcess(self.settings, self.folder, words)
+        worker = WorkerProcess(self.settings, self.folder, words, app)
         self.started.append(worker)
 
         async def ready() -> bool:

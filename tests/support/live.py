@@ -66,6 +66,7 @@ class LiveSystem:
         info = WorkerInfo(
             label=label, host="lab1", host_id=HOST, boot_id=BOOT, pid=1, lanes=lanes, slots=1, gpus=(GPU,)
         )
+        info = info.model_copy(update={"declares": await self.engine.declared.say(["resize"])})
         return await self.engine.workers.register(info)
 
     async def _waiting(self) -> None:

@@ -10,7 +10,6 @@ from clearq.errors import PayloadError
 from clearq.functions.options import Options
 from clearq.functions.signals import Cancel, Fail, Retry, Snooze
 from clearq.worker.outcomes import BadCall, TimedOut, ended_by
-from clearq.worker.unknown import PATIENCE, Unknown
 
 OPTIONS = Options(retries=2, retry_delay=1.0, retry_jitter=0.5)
 
@@ -61,15 +60,3 @@ def test_the_error_is_kept_with_its_traceback() -> None:
     kept = orjson.loads(end.payload)
     assert (kept["type"], kept["message"]) == ("ValueError", "first line\nsecond line ?")
     assert "test_the_error_is_kept" in kept["traceback"]
-
-
-def test_an_unknown_function_is_handed_back_for_a_minute() -> None:
-    now = 0.0
-    unknown = Unknown(lambda: now)
-    assert unknown.end(given()).how == "release"
-    now = PATIENCE - 1
-    assert unknown.end(given()).how == "release"
-    now = PATIENCE
-    end = unknown.end(given())
-    assert (end.how, end.reason) == ("fail", "unknown function")
-    assert "'f'" in orjson.loads(end.payload)["message"]

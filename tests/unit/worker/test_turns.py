@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 
 from clearq.engine.calls import End, Given, Turn
+from clearq.engine.declared import Present, Speaker
 from clearq.functions.options import Options
 from clearq.functions.registry import Registered, Registry
 from clearq.worker import turns as turns_module
+from clearq.worker import unknown
 from clearq.worker.page import Gate, Page
 from clearq.worker.runner import Place, Runner
 from clearq.worker.turns import Gone, Lease, Turns
@@ -26,7 +28,9 @@ class Asked:
         self.answer: asyncio.Future[Turn] = asyncio.get_running_loop().create_future()
 
     def give(self, *ids: str, dead: bool = False, stale: Sequence[str] = ()) -> None:
-        self.answer.set_result(Turn(dead, [Given(id, "1.n", id[0], b"[]", 0.0, 0, 0, b"") for id in ids], list(stale)))
+        self.answer.set_result(
+            Turn(dead, [Given(id, "1.n", id[0], b"[]", 0.0, 0, 0, b"", "q") for id in ids], list(stale))
+        )
 
 
 class FakeEngine:
@@ -34,7 +38,8 @@ class FakeEngine:
 
     def __init__(self) -> None:
         self.asked: asyncio.Queue[Asked] = asyncio.Queue()
-        self.functions = self.workers = self
+        self.functions = self.workers = self.declared = self
+        self.present_workers = Present(0, {})
         self.storage = SimpleNamespace(settings=SimpleNamespace(heartbeat=5.0, payload_inline_bytes=1024))
 
     async def turn(
@@ -43,6 +48,9 @@ class FakeEngine:
         asked = Asked(count, ends)
         self.asked.put_nowait(asked)
         return await asked.answer
+
+    async def present(self, patience: float) -> Present:
+        return self.present_workers
 
     async def wait_bell(self, holder: str, timeout: float) -> bool:
         await asyncio.Event().wait()
@@ -66,7 +74,7 @@ class World:
 
         for function in (w, n):
             registry.add(Registered(function.__name__, function, Options()))
-        app = SimpleNamespace(registry=registry, middlewares=())
+        app = SimpleNamespace(registry=registry, middlewares=(), name="")
         engine: Any = self.engine
         self.runner = Runner(app, engine, Place("x:y", concurrency))
         self.page.beat = self.now
@@ -175,3 +183,22 @@ async def test_unknown_functions_are_handed_back(world: World) -> None:
     (await world.next()).give("x1")
     [end] = (await world.next()).ends
     assert (end.how, end.number) == ("release", "2000")
+
+
+async def test_who_hands_back_what_another_knows_does_not_stand_among_the_idle(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = Speaker("lab:fn1", frozenset({"x"}))
+    world.engine.present_workers = Present(1, {"fn:q": [other]})
+    monkeypatch.setattr(unknown, "ASIDE", 0.001)
+    monkeypatch.setattr(unknown, "ASIDE_EACH", 0.0)
+    (await world.next()).give("x1")
+    asked = await world.next()
+    assert [end.how for end in asked.ends] == ["release"]
+    assert asked.count > 0
+    asked.give()  # nothing is left, and by that it stands among them
+    asked = await world.next()
+    assert (asked.ends, asked.count) == ([], 0)
+    asked.give()
+    asked = await world.next()
+    assert asked.count == 4, "a moment later it looks again"
