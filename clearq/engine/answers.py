@@ -43,6 +43,14 @@ def conflict(task_id: str, status: str, verb: str) -> StatusConflict:
     return StatusConflict(f"Task {task_id} is {status}, so it cannot be {verb}. {advice}".rstrip())
 
 
+def no_args(task_id: str, status: str, verb: str) -> StatusConflict:
+    """It cannot run again: a function's arguments are kept until it completes."""
+    return StatusConflict(
+        f"Task {task_id} is the call of a function that has completed and given up its arguments (it is {status} now), "
+        f"so it cannot be {verb}. Enqueue a new call; this one's result stays."
+    )
+
+
 def stale(task_id: str, fence: str) -> Stale:
     """The attempt has lost its task."""
     return Stale(f"Attempt {fence} of task {task_id} is no longer its holder: the task ended or was given to another.")

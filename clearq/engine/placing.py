@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from clearq.clock import milliseconds
-from clearq.engine.answers import conflict, missing_queue, missing_task, not_fair, unexpected
+from clearq.engine.answers import conflict, missing_queue, missing_task, no_args, not_fair, unexpected
 from clearq.engine.codec import dict_to_flat
 from clearq.engine.ids import nonce
 from clearq.errors import UsageError
@@ -65,6 +65,8 @@ async def put(storage: Storage, task_id: str, placing: Placing, fields: dict[str
             raise missing_task(task_id)
         case "not_fair":
             raise not_fair(answer[1])
+        case "no_args":
+            raise no_args(task_id, answer[1], "enqueued again")
         case "conflict":
             raise conflict(task_id, answer[1], "enqueued")
     raise unexpected("enqueue", answer)

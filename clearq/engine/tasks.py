@@ -7,7 +7,7 @@ from typing import Literal
 
 from clearq.clock import seconds
 from clearq.engine import codec
-from clearq.engine.answers import conflict, missing_task, unexpected
+from clearq.engine.answers import conflict, missing_task, no_args, unexpected
 from clearq.engine.editing import rewrite
 from clearq.engine.ending import until_ended
 from clearq.engine.fair import checked_key
@@ -260,6 +260,8 @@ class Tasks:
             raise missing_task(id)
         if answer[0] == "conflict":
             raise conflict(id, answer[1], verb)
+        if answer[0] == "no_args":
+            raise no_args(id, answer[1], verb)
         return answer
 
 

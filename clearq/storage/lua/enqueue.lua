@@ -8,7 +8,7 @@
 --   idle:<lane> (zset), bell:<process> (list), queue:<queue> (hash), events (stream)
 -- RETURNS {'queued', id, queue id, status_changed in ms} (also for the same request again)
 --   | {'duplicate', id that holds the key, queue id} | {'no_queue'} | {'not_fair', queue} | {'no_parent', id} | {'missing'} | {'exists', status}
---   | {'conflict', status}
+--   | {'conflict', status} | {'no_args', status} (a completed function)
 -- @include base
 -- @include order
 -- @include queues
@@ -44,6 +44,7 @@ if unique ~= '' then
     return { 'duplicate', holder, queue or '' }
   end
 end
+if task and gave_up_args(id, task) then return { 'no_args', task.status } end
 if task and task.status ~= 'created' then
   local running = task.status == 'queued' or task.status == 'in_progress' or task.status == 'published'
   if running or not (force or may_follow(task.status, 'queued')) then return { 'conflict', task.status } end

@@ -30,6 +30,11 @@ local function read_state(id)
   return task
 end
 
+-- A function's arguments go when it completes: it cannot run again.
+local function gave_up_args(id, task)
+  return task.fn and task.status ~= 'queued' and task.status ~= 'in_progress' and call('HEXISTS', task_key(id), 'args') == 0
+end
+
 local function may_follow(before, after)
   return before == after or (TRANSITIONS[before] and TRANSITIONS[before][after] or false)
 end
