@@ -26,7 +26,9 @@ async def until_ended(storage: Storage, task_id: str, timeout: float | None) -> 
             return
         left = _LOOK_AGAIN if deadline is None else min(_LOOK_AGAIN, deadline - time.monotonic())
         if left <= 0:
-            raise WaitTimeout(f"Task {task_id} is still {answer[1]} after {timeout:.3g} s.")
+            words = f"Task {task_id} is still {answer[1]} after {timeout:.3g} s."
+            hint = f" What it waits for: `clearq task why {task_id}`." if answer[1] == "queued" else ""
+            raise WaitTimeout(words + hint)
         try:
             await storage.block("BLPOP", storage.keys("bell", client), max(left, 0.01), timeout=left)
         except StorageUnavailable:

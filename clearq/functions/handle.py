@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, cast
 
 import orjson
 
-from clearq.errors import FunctionFailed, TaskNotFound, WaitTimeout
-from clearq.functions.client import Home, client_of, signing_key
+from clearq.errors import ClearqError, FunctionFailed, TaskNotFound, WaitTimeout
+from clearq.functions.client import Client, Home, client_of, signing_key
 from clearq.functions.payloads import MARK
 from clearq.functions.references import ResultOf
 from clearq.functions.serialize import Codec, load_any
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from clearq.engine.calls import State
 
 R = TypeVar("R")
+
+#: Seconds that the server has to say where a task stands that has not ended in time.
+LAST_LOOK = 0.5
 
 
 class Progress(float):
@@ -80,8 +83,26 @@ class Handle(Generic[R]):
             try:
                 self._state = await client.waits.wait(self.id, timeout)
             except TimeoutError:
-                raise WaitTimeout(f"Task {self.id} has not ended within {timeout:g} s.") from None
+                self._state, words = await self._last_look(client)
+                if self._state is None:
+                    raise WaitTimeout(f"Task {self.id} has not ended within {timeout:g} s{words}.") from None
         return self._state
+
+    async def _last_look(self, client: Client) -> tuple[State | None, str]:
+        """Its state if it has ended by now; else words on where it stands, none from a server that does not answer."""
+        try:
+            async with asyncio.timeout(LAST_LOOK):
+                state = (await client.functions.states([self.id]))[0]
+        except (ClearqError, TimeoutError):
+            return None, ""
+        match state.status:
+            case "queued":
+                return None, f": it is still queued, and `clearq task why {self.id}` says what it waits for"
+            case "in_progress":
+                return None, ": it is in progress"
+            case "created":
+                return None, f": it was taken off its queue; `clearq task enqueue {self.id} --queue QUEUE` puts it back"
+        return state, ""
 
     def _failure(self, state: State) -> Exception:
         if not state.status:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import threading
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -121,12 +123,53 @@ async def test_waiting_begins_before_the_end(hand: Hand, double: Any) -> None:
     assert not client.waits._waiting
 
 
-async def test_a_wait_that_times_out_leaves_nothing_behind(hand: Hand, double: Any) -> None:
+async def test_a_wait_that_times_out_leaves_nothing_behind(app: Clearq, hand: Hand, double: Any) -> None:
     handle = await double.enqueue(4)
-    with pytest.raises(WaitTimeout, match="has not ended"):
+    with pytest.raises(WaitTimeout, match=f"has not ended within 0.05 s: .* queued, and `clearq task why {handle.id}`"):
         await handle.result(timeout=0.05)
+    given = await hand.take()
+    with pytest.raises(WaitTimeout, match="it is in progress"):
+        await handle.result(timeout=0)
+    await hand.end(*(End(one.id, one.fence, "complete", b"8") for one in given))
+    assert await app.handle(handle.id).result(timeout=0) == 8, "it had ended in time"
+
+
+async def test_a_wait_that_times_out_says_so_when_the_server_is_away(server: ValkeyProcess, settings: Settings) -> None:
+    async with Clearq(server.url, settings=settings) as app:
+
+        @app.task
+        async def job() -> int:
+            return 7
+
+        handle = await job.enqueue()
+        os.kill(server.pid, signal.SIGSTOP)
+        try:
+            with pytest.raises(WaitTimeout, match=r"has not ended within 0.01 s\.$"):
+                async with asyncio.timeout(30):
+                    await handle.result(0.01)
+        finally:
+            os.kill(server.pid, signal.SIGCONT)
+
+
+async def test_a_completed_call_does_not_run_again(app: Clearq, hand: Hand, double: Any) -> None:
+    handle = await double.enqueue(4)
     await hand.work()
-    assert await handle.result(10) == 8
+    engine = await app.engine()
+    for again in (
+        handle.requeue(),
+        engine.tasks.reset(handle.id),
+        engine.tasks.reset(handle.id, force=True),
+        engine.tasks.enqueue(handle.id, "default", force=True),
+    ):
+        with pytest.raises(StatusConflict, match="Enqueue a new call; this one's result stays"):
+            await again
+    assert await app.handle(handle.id).result(10) == 8
+    other = await double.enqueue(5)
+    await other.stop()
+    await engine.tasks.reset(other.id)
+    await engine.tasks.enqueue(other.id, "default")
+    await hand.work()
+    assert await other.result(10) == 10
 
 
 async def test_a_failure_tells_what_was_raised(hand: Hand, double: Any) -> None:
