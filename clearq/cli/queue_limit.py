@@ -41,6 +41,7 @@ def register(verbs: Any) -> None:
     how.add_argument("--concurrent", type=count, metavar="N", help="N tasks of each key at once")
     how.add_argument("--rate", metavar="N/TIME", help="so many of each key begin in a time: 10/s, 100/m, 5/10s")
     how.add_argument("--off", action="store_true", help="take off what was set by hand; a declared size holds again")
+    how.add_argument("--rm", action="store_true", help="forget one that no app declares any more and no task bears")
     limit.set_defaults(run=limit_queue)
 
 
@@ -49,12 +50,14 @@ async def limit_queue(args: Namespace, ctx: Context) -> int:
     from clearq.models.limit import RATE, Size
 
     changes: dict[str, Size | None] = {}
-    if args.off or args.rate is not None or args.concurrent is not None:
+    if args.off or args.rm or args.rate is not None or args.concurrent is not None:
         if args.name is None:
             raise UsageError("name the limit: clearq queue limit QUEUE NAME --concurrent 5")
         name, _ = _names(args.name)
         if args.off:
             changes = {name: None, name + RATE: None}
+        elif args.rm:
+            return await _remove(args, ctx, name)
         elif args.rate is not None:
             changes = {name + RATE: Size.rate(args.rate)}
         else:
@@ -73,6 +76,17 @@ async def limit_queue(args: Namespace, ctx: Context) -> int:
     else:
         nothing = f"no limit {clean(args.name, 80)}" if args.name else "no limits"
         limit_table(ctx.out, chosen, empty=f"queue {clean(queue.name, 120)} has {nothing}")
+    return 0
+
+
+async def _remove(args: Namespace, ctx: Context, name: str) -> int:
+    engine = await ctx.engine()
+    queue = await engine.queues.get(args.queue)
+    await engine.limits.remove(queue.id, name)
+    if ctx.out.json:
+        ctx.out.data([limit for limit in await engine.limits.list(queue.id) if limit.name in _names(name)])
+    else:
+        ctx.out.say(f"limit {clean(name, 80)}: forgotten")
     return 0
 
 

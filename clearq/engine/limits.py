@@ -10,8 +10,8 @@ from collections.abc import AsyncIterator
 from urllib.parse import quote
 
 from clearq.engine.answers import missing_queue
-from clearq.errors import UsageError
-from clearq.models.limit import LimitKey, QueueLimit, Size
+from clearq.errors import ConflictError, NotFoundError, UsageError
+from clearq.models.limit import RATE, LimitKey, QueueLimit, Size
 from clearq.storage import Storage
 
 #: Keys that one round trip looks at.
@@ -57,6 +57,26 @@ class Limits:
         Raises QueueNotFound, UsageError.
         """
         return await self._set(queue, name, size, "app")
+
+    async def remove(self, queue: str, name: str) -> None:
+        """Forget a limit and its rate, also what apps declared; an app that still declares it brings it back.
+
+        Raises QueueNotFound, NotFoundError when the queue has no such limit, ConflictError while tasks that bear it
+        wait or run, or a rate's permits have not come back. ``queue`` is an id.
+        """
+        name = name.removesuffix(RATE)
+        found = [limit for limit in await self.list(queue) if limit.name in (name, name + RATE)]
+        if not found:
+            raise NotFoundError(f"Queue {queue!r} has no limit {name!r}. `clearq queue limit {queue}` lists them.")
+        taken, held = (sum(getattr(limit, what) for limit in found) for what in ("taken", "held"))
+        if taken or held:
+            raise ConflictError(
+                f"Limit {name!r} of queue {queue!r} is in use (permits taken: {taken:,}, tasks held: {held:,}) by tasks "
+                "that wait in line or run; a rate's permits until its time is over. Let them end, or clear the queue. "
+                "A size set by hand is taken off with --off."
+            )
+        for limit in found:
+            await self._set(queue, limit.name, None, "rm")
 
     async def _set(self, queue: str, name: str, size: Size | None, by: str) -> Size | None:
         limit_key(name)

@@ -17,6 +17,22 @@ async def fill(engine: Engine, *keys: str, count: int = 3) -> list[str]:
     return [call.id for call in calls]
 
 
+async def test_a_limit_that_nobody_declares_any_more_is_forgotten(shell: Shell, engine: Engine) -> None:
+    ids = await fill(engine, "customer:42", count=3)
+    await shell("queue", "limit", "mail", "customer", "--rate", "1/d")
+    said = (await shell("queue", "limit", "mail", "customer", "--rm", code=exits.CONFLICT)).err
+    assert "in use (permits taken: 2, tasks held: 1)" in " ".join(said.split())
+    assert len((await shell("queue", "limit", "mail", "--json")).json) == 2
+    for id in ids:
+        await engine.tasks.stop(id)
+    assert (await shell("queue", "limit", "mail", "customer", "--rm")).out == "limit customer: forgotten\n"
+    assert (await shell("queue", "limit", "mail", "--json")).json == []
+    said = (await shell("queue", "limit", "mail", "customer", "--rm", code=exits.NOT_FOUND)).err
+    assert "has no limit 'customer'" in said
+    await fill(engine, "customer:42")  # an app that still declares it
+    assert [limit["name"] for limit in (await shell("queue", "limit", "mail", "--json")).json] == ["customer"]
+
+
 async def test_limits_are_listed_set_and_taken_off(shell: Shell, engine: Engine) -> None:
     ids = await fill(engine, "customer:42", count=5)
     [listed] = (await shell("queue", "limit", "mail", "--json")).json
