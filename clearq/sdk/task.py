@@ -1,34 +1,32 @@
-"""``Task``: ClearML's face of a task. Each part of it is a file of its own; this one makes and finds tasks."""
+"""``Task``: ClearML's face of a task. Each part of it is a file of its own; this one begins and makes tasks."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from clearq.errors import SpecError, UsageError
 from clearq.models import TaskType
-from clearq.sdk import argparse_hook, remote
+from clearq.sdk import argparse_hook
 from clearq.sdk.artifacts import ArtifactsOf
 from clearq.sdk.code import main_script
 from clearq.sdk.connection import connection
 from clearq.sdk.create import CreateOptions, describe, pairs
-from clearq.sdk.current import current, current_run, set_current
-from clearq.sdk.description import Description, tags_of, task_type_of
+from clearq.sdk.current import set_current
+from clearq.sdk.description import tags_of, task_type_of
 from clearq.sdk.hyperparameters import HyperParameters
 from clearq.sdk.init import DEFAULT_NAME, DEFAULT_PROJECT, InitOptions, begin
 from clearq.sdk.lifecycle import Lifecycle
-from clearq.sdk.lookup import Query, by_id, find
+from clearq.sdk.lookup import by_id
+from clearq.sdk.queued import Queued
 from clearq.sdk.results import Results
 from clearq.sdk.task_types import TaskTypes
-
-log = logging.getLogger("clearq.sdk")
 
 argparse_hook.install()
 
 
-class Task(Description, HyperParameters, Lifecycle, Results, ArtifactsOf):
+class Task(Queued, HyperParameters, Lifecycle, Results, ArtifactsOf):
     """A task: an experiment, a step, a service; anything that runs and is recorded.
 
     ``Task.init`` begins the task of this very program; ``Task.create``, ``clone`` and ``get_task`` give handles
@@ -36,19 +34,6 @@ class Task(Description, HyperParameters, Lifecycle, Results, ArtifactsOf):
     """
 
     TaskTypes: ClassVar[type[TaskTypes]] = TaskTypes
-
-    @classmethod
-    def current_task(cls) -> Self | None:
-        """The task of this process, or ``None``. A child of a run gets its parent's task."""
-        task = current()
-        if isinstance(task, cls):
-            return task
-        joined = current_run()
-        if joined is None:
-            return None
-        made = cls(run=joined)
-        set_current(made)
-        return made
 
     @classmethod
     def init(
@@ -160,144 +145,6 @@ class Task(Description, HyperParameters, Lifecycle, Results, ArtifactsOf):
         spec = describe(options)
         return cls(task=connection().call(lambda engine: engine.tasks.create(spec)))
 
-    @classmethod
-    def get_task(
-        cls,
-        task_id: str | None = None,
-        project_name: str | None = None,
-        task_name: str | None = None,
-        tags: Sequence[str] | None = None,
-        allow_archived: bool = True,
-        task_filter: Mapping[str, Any] | None = None,
-    ) -> Self | None:
-        """One task by id, or the one changed last of those that match; ``None`` when none does.
-
-        Raises :class:`~clearq.errors.TaskNotFound` for an id that there is not.
-        """
-        if task_id:
-            run = current_run()
-            present = cls.current_task() if run is not None and run.id == task_id else None
-            return present or cls(task=by_id(task_id))
-        query = Query(project_name, task_name, tags, allow_archived, task_filter, exact=True)
-        found = find(query)
-        if len(found) > 1:
-            log.warning("clearq: %d tasks match; the one changed last is taken (%s)", len(found), found[0].id)
-        return cls(task=found[0]) if found else None
-
-    @classmethod
-    def get_tasks(
-        cls,
-        task_ids: Sequence[str] | None = None,
-        project_name: str | None = None,
-        task_name: str | None = None,
-        tags: Sequence[str] | None = None,
-        allow_archived: bool = True,
-        task_filter: Mapping[str, Any] | None = None,
-    ) -> list[Self]:
-        """Tasks by their ids, or all that match, the newest change first.
-
-        ``task_name`` is a regular expression, found anywhere in the name.
-        """
-        if task_ids:
-            return [cls(task=by_id(task_id)) for task_id in task_ids]
-        query = Query(project_name, task_name, tags, allow_archived, task_filter)
-        return [cls(task=task) for task in find(query)]
-
-    @classmethod
-    def query_tasks(
-        cls,
-        project_name: str | None = None,
-        task_name: str | None = None,
-        tags: Sequence[str] | None = None,
-        additional_return_fields: Sequence[str] | None = None,
-        task_filter: Mapping[str, Any] | None = None,
-    ) -> list[str] | list[dict[str, Any]]:
-        """Ids of all that match, or dictionaries of ``id`` and the fields asked for."""
-        found = find(Query(project_name, task_name, tags, True, task_filter))
-        if not additional_return_fields:
-            return [task.id for task in found]
-        plain = [{**task.model_dump(mode="json"), **task.spec.model_dump(mode="json")} for task in found]
-        return [{"id": task["id"], **{name: task.get(name) for name in additional_return_fields}} for task in plain]
-
-    @classmethod
-    def clone(
-        cls,
-        source_task: Task | str | None = None,
-        name: str | None = None,
-        comment: str | None = None,
-        parent: str | None = None,
-        project: str | None = None,
-    ) -> Self:
-        """A draft with the same description and a new id; its name is ``Clone of ...`` unless given."""
-        source = _id_of(source_task)
-        name = name or f"Clone of {cls._named(source_task)}"
-        task = connection().call(
-            lambda engine: engine.tasks.clone(source, name=name, project=project, comment=comment, parent=parent)
-        )
-        return cls(task=task)
-
-    @classmethod
-    def enqueue(
-        cls,
-        task: Task | str,
-        queue_name: str | None = None,
-        queue_id: str | None = None,
-        force: bool = False,
-    ) -> dict[str, Any]:
-        """Put a draft (or a stopped or failed task; with ``force`` any ended one) into a queue.
-
-        Returns ClearML's answer: ``queued``, ``updated`` and ``fields``. Raises StatusConflict for a task that
-        waits or runs already, QueueNotFound with the queues there are.
-        """
-        queue = queue_id or queue_name
-        if not queue:
-            raise UsageError("Task.enqueue() needs queue_name or queue_id.")
-        task_id = _id_of(task)
-        answer = connection().call(lambda engine: engine.tasks.enqueue(task_id, queue, force=force))
-        return answer.model_dump()
-
-    @classmethod
-    def dequeue(cls, task: Task | str) -> dict[str, Any]:
-        """Take a waiting task out of its queue; it is a draft again."""
-        task_id = _id_of(task)
-        connection().call(lambda engine: engine.tasks.dequeue(task_id))
-        return {"dequeued": 1, "updated": 1, "fields": {"status": "created"}}
-
-    @classmethod
-    def get_num_enqueued_tasks(cls, queue_name: str | None = None, queue_id: str | None = None) -> int:
-        """How many tasks wait in a queue."""
-        queue = queue_id or queue_name
-        if not queue:
-            raise UsageError("Task.get_num_enqueued_tasks() needs queue_name or queue_id.")
-        return connection().call(lambda engine: engine.queues.get(queue)).waiting
-
-    def execute_remotely(
-        self, queue_name: str | None = None, clone: bool = False, exit_process: bool = True
-    ) -> Self | None:
-        """Stop here and run this program on an agent, from its beginning. Under an agent: nothing happens.
-
-        ``clone`` sends a copy. Without ``exit_process`` (only with ``clone``) the program goes on here and the
-        copy is returned. Raises :class:`~clearq.errors.UsageError`, QueueNotFound, SpecError,
-        EnvironmentFailed, StorageUnavailable.
-        """
-        run = self._run
-        if run is not None and run.mode != "manual":
-            return None
-        queue = queue_name or "default"
-        if run is None:
-            return self._send_other(queue, clone)
-        remote.check(clone, exit_process)
-        sent = remote.send(run, queue, clone=clone, end=exit_process)
-        if exit_process:
-            remote.leave()
-        return type(self)(task=by_id(sent))
-
-    def _send_other(self, queue: str, clone: bool) -> Self:
-        """Of a task that is not this program's own, there is nothing to stop here."""
-        task = type(self).clone(self, name=self.name) if clone else self
-        type(self).enqueue(task, queue_name=queue)
-        return task
-
     def delete(
         self,
         delete_artifacts_and_models: bool = True,
@@ -315,29 +162,8 @@ class Task(Description, HyperParameters, Lifecycle, Results, ArtifactsOf):
             not raise_on_error, lambda: self._call(lambda engine: engine.tasks.delete(task_id, force=True))
         )
 
-    @classmethod
-    def _named(cls, source: Task | str | None) -> str:
-        if isinstance(source, str):
-            return by_id(source).spec.name
-        return source.name if source is not None else _present().name
-
     def __repr__(self) -> str:
         return f"Task(id={self.id!r})"
-
-
-def _present() -> Task:
-    task = Task.current_task()
-    if task is None:
-        raise UsageError("No task was given and this program has none: call Task.init() first.")
-    return task
-
-
-def _id_of(task: Task | str | None) -> str:
-    if isinstance(task, str):
-        return by_id(task).id
-    present = task if task is not None else _present()
-    present.settle()
-    return present.id
 
 
 def _same_task(present: Task, project: str | None, name: str | None) -> None:
