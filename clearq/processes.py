@@ -57,7 +57,7 @@ async def run_agent(
         announce(agent)
         echo = Echo(engine)
         if options.foreground:
-            agent.echo = echo.begin
+            agent.claimer.echo = echo.begin
         try:
             return await agent.run()
         finally:

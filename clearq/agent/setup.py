@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from clearq.agent.aftermath import Aftermath
+from clearq.agent.claiming import Claimer
 from clearq.agent.daemon import Agent
 from clearq.agent.drain import Drain
 from clearq.agent.gpus import Nvml, choose
@@ -16,7 +17,9 @@ from clearq.agent.machine import MachineMeter
 from clearq.agent.membership import Membership
 from clearq.agent.options import AgentOptions
 from clearq.agent.own_app import executors, find_app
+from clearq.agent.pulse import Pulse
 from clearq.agent.registry import AgentFile, Registry
+from clearq.agent.room import Room
 from clearq.engine import Engine
 from clearq.errors import QueueExists, QueueNotFound
 from clearq.executors.host import this_host
@@ -53,9 +56,10 @@ async def prepare(
     changed = _Later()
     drain = Drain(engine, host.host_id, nvml, changed)
     keeper = Keeper(settings, host.boot_id, Aftermath(engine, host.boot_id, drain), changed)
-    meter = MachineMeter(settings.home, gpus, nvml)
-    home = Home(settings.home / "attempts")
-    agent = Agent(settings, options, engine, host, gpus, tuple(queues), membership, keeper, drain, meter, home, app=app)
+    home, room = Home(settings.home / "attempts"), Room(gpus, options.slots, keeper, drain, app)
+    pulse = Pulse(membership, MachineMeter(settings.home, gpus, nvml), changed)
+    claimer = Claimer(settings, engine, host, gpus, membership, keeper, home, pulse, app)
+    agent = Agent(settings, options, engine, tuple(queues), membership, keeper, drain, home, room, claimer, pulse)
     changed.call = agent.look
     made(agent)
     name = options.name or settings.worker_id

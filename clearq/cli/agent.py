@@ -134,11 +134,11 @@ def _serve(options: AgentOptions, ctx: Context) -> int:
 
 
 def _banner(agent: Agent, ctx: Context) -> None:
-    options = agent.options
+    options, room = agent.options, agent.room
     order = "in turn" if options.order_fairness else "in this order"
-    cards = ", ".join(f"{gpu.index} ({gpu.name})" if gpu.name else str(gpu.index) for gpu in agent.gpus)
-    tasks = "one task at a time, it gets all GPUs" if agent.exclusive else f"{plural(agent.slots, 'CPU task')} at once"
-    if agent.gpus and not agent.exclusive:
+    cards = ", ".join(f"{gpu.index} ({gpu.name})" if gpu.name else str(gpu.index) for gpu in room.gpus)
+    tasks = "one task at a time, it gets all GPUs" if room.exclusive else f"{plural(room.slots, 'CPU task')} at once"
+    if room.gpus and not room.exclusive:
         tasks += ", and one GPU task with all GPUs"
     ctx.out.say(f"agent {agent.membership.label}")
     ctx.out.fields(
