@@ -71,8 +71,8 @@ class Limits:
         taken, held = (sum(getattr(limit, what) for limit in found) for what in ("taken", "held"))
         if taken or held:
             raise ConflictError(
-                f"Limit {name!r} of queue {queue!r} is in use (permits taken: {taken:,}, tasks held: {held:,}) by tasks "
-                "that wait in line or run; a rate's permits until its time is over. Let them end, or clear the queue. "
+                f"Limit {name!r} of queue {queue!r} is in use (permits taken: {taken:,}, tasks held: {held:,}) by "
+                "tasks that wait or run; a rate's permits until its time is over. Let them end, or clear the queue. "
                 "A size set by hand is taken off with --off."
             )
         for limit in found:

@@ -204,6 +204,14 @@ async def test_an_ended_task_waits_again_with_new_counts(bench: Bench, word: str
     await bench.check(*call(flags=flags), answer=ANSWER, changed=queued(2, **forgotten) | {"dead": GONE})
 
 
+async def test_a_completed_function_has_no_arguments_left(bench: Bench) -> None:
+    await bench.call("finish", NOW, TASK, await bench.function(), "completed", "", "", "")
+    for flags in ("", "f"):
+        await bench.refuse(*call(flags=flags), answer=["no_args", "completed"])
+    await bench.command("HSET", f"t:{TASK}", "args", "[]")
+    assert (await bench.call(*call(flags="f")))[0] == "queued"
+
+
 async def test_an_idempotency_key_answers_its_holder(bench: Bench) -> None:
     arguments = call(flags="n", unique="key", fields=NAME)
     await bench.check(*arguments, answer=ANSWER, changed=queued(**NAME, created=str(LATER)) | {"unique:key": TASK})

@@ -43,6 +43,12 @@ async def test_which_statuses_may(bench: Bench, word: str, force: str) -> None:
     assert (await bench.state())[f"t:{TASK}"]["status"] == "created"
 
 
+@pytest.mark.parametrize("force", ["", "1"])
+async def test_a_completed_function_has_no_arguments_left(bench: Bench, force: str) -> None:
+    await bench.call("finish", NOW, TASK, await bench.function(), "completed", "", "", "")
+    await bench.refuse("reset", LATER, TASK, force, answer=["no_args", "completed"])
+
+
 @pytest.mark.parametrize("delay", ["", "60000"])
 async def test_a_waiting_one_only_by_force(bench: Bench, delay: str) -> None:
     await bench.queued(delay=delay)
