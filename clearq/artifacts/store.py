@@ -26,6 +26,9 @@ from clearq.telemetry import mask_secrets
 #: Bytes read and written at once.
 CHUNK = 4 * 1024 * 1024
 
+#: How files end that are not whole yet.
+PARTIAL = ".partial"
+
 #: Extras that bring the storage driver of an address.
 _EXTRAS = {"s3": "s3", "gs": "gcs", "gcs": "gcs"}
 
@@ -80,8 +83,19 @@ class ArtifactStore:
             return found
 
     def remove(self, task_id: str, name: str, file_name: str) -> bool:
-        """Delete what :meth:`put` stored under these names; False when there was none. Raises ArtifactError."""
-        return self.delete(public(self._place(task_id, name, file_name)))
+        """Delete what :meth:`put` stored under these names, and what one that was killed has left of it; False when
+        there was nothing. Nobody may be storing under these names now. Raises ArtifactError.
+        """
+        address = self._place(task_id, name, file_name)
+        target, halves = local_file(address), 0
+        if target is not None:
+            with _told(f"{public(address)} could not be deleted", address):
+                for partial in target.parent.glob(f".*{PARTIAL}"):
+                    partial.unlink(missing_ok=True)
+                    halves += 1
+                if halves:
+                    _remove_empty(target, local_file(as_url(self.root)))
+        return self.delete(public(address)) or halves > 0
 
     def get(self, url: str, *, hash: str = "") -> Path:
         """A local path of the file: itself when it lies in a folder of this host, else a cached download.
@@ -199,7 +213,7 @@ def _copy(source: IO[bytes], target: IO[bytes]) -> tuple[str, int]:
 def _write_file(stream: IO[bytes], target: Path) -> tuple[str, int]:
     """Under another name first: a reader never sees half a file."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".{uuid.uuid4().hex}.partial")
+    partial = target.with_name(f".{uuid.uuid4().hex}{PARTIAL}")
     try:
         with partial.open("xb") as file:
             found = _copy(stream, file)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import io
 import os
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 from clearq.artifacts import ArtifactStore, fetch, store_for
 from clearq.artifacts.cache import DownloadCache
 from clearq.artifacts.naming import file_part, part
+from clearq.artifacts.store import PARTIAL
 from clearq.errors import ArtifactError
 from clearq.models import ArtifactInfo
 from clearq.settings import Settings
@@ -176,3 +178,32 @@ async def test_an_entry_is_fetched_to_a_path(tmp_path: Path) -> None:
     assert (await fetch(info, tmp_path / "new" / "plot.png")).read_bytes() == b"plot"
     with pytest.raises(ArtifactError, match="not on this host"):
         await fetch(info.model_copy(update={"url": "file:///gone"}), tmp_path / "x")
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_what_a_killed_process_left_of_a_payload_goes_with_it(tmp_path: Path, whole: bool) -> None:
+    store = ArtifactStore(str(tmp_path / "store"), DownloadCache(tmp_path / "downloads"))
+    other = store.put(b"other", TASK, "result.2.abc", file_name="payload")
+    place = Path(store.put(b"whole", TASK, "result.1.abc", file_name="payload").url.removeprefix("file://")).parent
+    if not whole:
+        (place / "payload").unlink()
+    (place / f".0123{PARTIAL}").write_bytes(b"hal")
+    assert store.remove(TASK, "result.1.abc", "payload")
+    assert not place.exists()
+    assert not store.remove(TASK, "result.1.abc", "payload")
+    assert store.get(other.url).read_bytes() == b"other"
+
+
+def test_what_is_being_written_is_named_as_what_a_killed_process_leaves(tmp_path: Path) -> None:
+    store = ArtifactStore(str(tmp_path / "store"), DownloadCache(tmp_path / "downloads"))
+
+    class Source(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            seen.extend(path.name for path in (tmp_path / "store").rglob("*") if path.is_file())
+            return super().read(size)
+
+    seen: list[str] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("clearq.artifacts.store.io.BytesIO", Source)
+        store.put(b"x", TASK, "result.1.abc", file_name="payload")
+    assert seen and all(name.startswith(".") and name.endswith(PARTIAL) for name in seen)
