@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import AbstractAsyncContextManager
@@ -19,12 +20,14 @@ from clearq.functions.fan import enqueue_many, fan_out
 from clearq.functions.handle import Handle
 from clearq.functions.middleware import Middleware
 from clearq.functions.options import OptionFields, Options, Serializer
-from clearq.functions.registry import Registered, Registry, public_name
+from clearq.functions.registry import Registered, Registry, module_of, public_name
 
 if TYPE_CHECKING:
     from clearq.engine import Engine
     from clearq.engine.calls import SetAside
     from clearq.settings import Settings
+
+log = logging.getLogger("clearq.functions")
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -142,6 +145,12 @@ class FunctionFace(ABC):
     ) -> FunctionTask[..., Any]:
         if not callable(function):
             raise UsageError(f"@app.task declares functions, not {function!r}.")
+        if not name and module_of(function) is None:
+            log.warning(
+                "%s is declared where no worker can import it from (a prompt, standard input, python -c, or a file with "
+                "no module's name): move it into a module, or name it as workers know it, @app.task(name='...')",
+                function.__qualname__,
+            )
         entry = Registered(name or public_name(function), function, Options(), serializer=serializer)
         if "where" not in options and not entry.is_async:
             options = {**options, "where": "thread"}

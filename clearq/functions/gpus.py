@@ -23,7 +23,7 @@ from clearq.environments.packages import owners, requirement
 from clearq.environments.record import is_local, record
 from clearq.errors import EnvironmentFailed, SpecError, UsageError
 from clearq.functions.payloads import MARK
-from clearq.functions.registry import public_name
+from clearq.functions.registry import module_of, public_name
 from clearq.models import ExecutorKind, Function, Limits, Needs, Script, TaskSpec, TaskType
 
 if TYPE_CHECKING:
@@ -131,13 +131,14 @@ def code_of(function: Callable[..., Any], same_host: bool) -> Code:
 
 
 def _record(function: Callable[..., Any], same_host: bool) -> Code:
-    file = getattr(sys.modules.get(function.__module__), "__file__", None)
-    if file is None:
+    file, module = getattr(sys.modules.get(function.__module__), "__file__", None), module_of(function)
+    if file is None or module is None:
+        nowhere = file is None or file.startswith("<")
+        where = "in no file (a prompt, standard input, python -c)" if nowhere else f"in {file}, no module's name"
         raise UsageError(
-            f"{public_name(function)} needs GPUs, so its code must travel, and it is declared in no file: move it into "
-            "a module."
+            f"{public_name(function)} needs GPUs, so its code must travel, and it is declared {where}: move it into "
+            "a module, such as train.py."
         )
-    module = public_name(function).removesuffix(f".{function.__qualname__}")
     path = Path(file).resolve()
     try:
         script = _installed(module) if {"site-packages", "dist-packages"} & set(path.parts) else None

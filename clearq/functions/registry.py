@@ -118,16 +118,27 @@ class Registry:
         return len(self._functions)
 
 
+def module_of(function: Callable[..., Any]) -> str | None:
+    """The module that declares it, as others import it: also for a program (``python train.py`` is ``train``,
+    ``python -m lab.train`` is ``lab.train``). None: nobody can, for it has no file, or one with no module's name.
+    """
+    module = function.__module__
+    if module not in ("__main__", "__mp_main__"):  # the latter: in a process that multiprocessing has spawned
+        return module
+    main = sys.modules.get(module)
+    spec, file = getattr(main, "__spec__", None), getattr(main, "__file__", None)
+    if spec is not None:
+        name = str(spec.name)
+        return name if name != "__main__" else None  # a folder or an archive
+    stem = Path(file).stem if file else ""
+    return stem if stem and "." not in stem and not stem.startswith("<") else None
+
+
 def public_name(function: Callable[..., Any]) -> str:
     """``module.function``. A file that is run as a program has the name it would have if it were imported: the
     worker that imports it must know its functions by the same names.
     """
-    module = function.__module__
-    if module == "__main__":
-        main = sys.modules["__main__"]
-        spec, file = getattr(main, "__spec__", None), getattr(main, "__file__", None)
-        module = spec.name.removesuffix(".__main__") if spec else Path(file).stem if file else module
-    return f"{module}.{function.__qualname__}"
+    return f"{module_of(function) or function.__module__}.{function.__qualname__}"
 
 
 def _same_place(one: Callable[..., Any], other: Callable[..., Any]) -> bool:
