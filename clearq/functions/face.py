@@ -147,8 +147,8 @@ class FunctionFace(ABC):
             raise UsageError(f"@app.task declares functions, not {function!r}.")
         if not name and module_of(function) is None:
             log.warning(
-                "%s is declared where no worker can import it from (a prompt, standard input, python -c, or a file with "
-                "no module's name): move it into a module, or name it as workers know it, @app.task(name='...')",
+                "%s is declared where no worker can import it from (a prompt, standard input, python -c, or a file "
+                "with no module's name): move it into a module, or name it as workers know it, @app.task(name='...')",
                 function.__qualname__,
             )
         entry = Registered(name or public_name(function), function, Options(), serializer=serializer)
