@@ -21,6 +21,7 @@ from tests.support.valkey import ValkeyProcess, kill_all_of, server_binary
 
 if TYPE_CHECKING:
     from clearq.engine import Engine
+    from tests.support.agents import Agents
 
 
 def need(what: str | None, name: str) -> str:
@@ -101,3 +102,13 @@ async def engine(settings: Settings) -> AsyncIterator[Engine]:
     engine = await Engine.connect(settings)
     yield engine
     await engine.close()
+
+
+@pytest.fixture
+def agents(settings: Settings, engine: Engine) -> Iterator[Agents]:
+    """Starts agents on the shared server, in this test's namespace and home; all their processes end after it."""
+    from tests.support.agents import Agents
+
+    agents = Agents(settings, engine)
+    yield agents
+    agents.close()

@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
 
 import pytest
 
 from clearq.settings import Settings
 from tests.conftest import need
-from tests.support.agents import Agents
 from tests.support.fake_nvml import FakeNvml, compiler
 from tests.support.gpu_functions import write
-
-if TYPE_CHECKING:
-    from clearq.engine import Engine
 
 
 @pytest.fixture
@@ -26,14 +21,6 @@ def nvml(tmp_path: Path) -> FakeNvml:
     """One card, idle."""
     need(compiler(), "a C compiler")
     return FakeNvml(tmp_path / "nvml", count=1)
-
-
-@pytest.fixture
-def agents(settings: Settings, engine: Engine) -> Iterator[Agents]:
-    """Starts agents on the shared server, in this test's namespace and home."""
-    agents = Agents(settings, engine)
-    yield agents
-    agents.close()
 
 
 @pytest.fixture
