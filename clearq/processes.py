@@ -9,21 +9,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import signal
 import socket
-import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from functools import partial
-from pathlib import Path
 
 from clearq.agent.daemon import Agent
 from clearq.agent.echo import Echo
 from clearq.agent.keeper import Watched
 from clearq.agent.options import AgentOptions
-from clearq.agent.registry import AgentFile, Registry, me
+from clearq.agent.registry import SERVICES, AgentFile, Registry, me
 from clearq.agent.setup import prepare
+from clearq.agent.spawning import spawn
 from clearq.agent.stopping import STOP_WITHIN, end
 from clearq.agent.watch import persist
 from clearq.engine import Engine
@@ -38,9 +36,6 @@ from clearq.worker.options import WorkerOptions
 from clearq.worker.parent import Parent
 
 log = logging.getLogger("clearq.processes")
-
-#: Name under which the background services hold their place: one for each home, server and namespace.
-SERVICES = "services"
 
 
 async def run_agent(
@@ -138,30 +133,6 @@ async def stop_background(settings: Settings) -> bool:
             await end(found, STOP_WITHIN)
             return True
     return False
-
-
-def spawn(settings: Settings, words: list[str], output: Path) -> subprocess.Popen[bytes]:
-    """A Python process of these settings in a session of its own, its output in a file.
-
-    Secrets go by the environment, never by the command line.
-    """
-    handle = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-    try:
-        return subprocess.Popen(
-            [sys.executable, *words],
-            stdin=subprocess.DEVNULL,
-            stdout=handle,
-            stderr=handle,
-            start_new_session=True,
-            env={
-                **os.environ,
-                "CLEARQ_URL": settings.url.get_secret_value(),
-                "CLEARQ_NAMESPACE": settings.namespace,
-                "CLEARQ_HOME": str(settings.home),
-            },
-        )
-    finally:
-        os.close(handle)
 
 
 def main() -> int:

@@ -21,6 +21,9 @@ from clearq.executors.proc import Identity, look
 from clearq.models.base import Frozen
 from clearq.settings import Settings
 
+#: Name under which the background services hold their place: one for each home, server and namespace.
+SERVICES = "services"
+
 #: Characters of an agent's name that its file's name shows.
 LONGEST = 150
 

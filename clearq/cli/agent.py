@@ -169,7 +169,7 @@ def _farewell(going_on: list[Watched], ctx: Context) -> None:
 def _detach(args: Namespace, ctx: Context) -> int:
     """Start the same command in the background, and wait until it is registered."""
     from clearq.agent.registry import Registry, unusable
-    from clearq.processes import spawn
+    from clearq.agent.spawning import spawn
 
     folder = ctx.settings.home / "agents"
     try:
@@ -221,8 +221,7 @@ def _tail(log: Path) -> str:
 
 async def _stop(args: Namespace, ctx: Context) -> int:
     from clearq.agent import stopping
-    from clearq.agent.registry import Registry
-    from clearq.processes import SERVICES
+    from clearq.agent.registry import SERVICES, Registry
 
     living = [agent for agent in Registry(ctx.settings).living() if agent.label != SERVICES]
     names = [*args.stop, *([args.name] if args.name else [])]
