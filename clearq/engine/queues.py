@@ -68,6 +68,14 @@ class Queues:
             return name
         raise await self._missing(name)
 
+    async def successors(self, names: Mapping[str, str]) -> dict[str, str]:
+        """Of those ids (each with the name that somebody knows it by) that are gone: the id that has the name now."""
+        keys, ids = self._storage.keys, list(names)
+        found = await self._storage.command("HMGET", keys("queues"), *names.values())
+        others = [(old, new) for old, new in zip(ids, found, strict=True) if new and new != old]
+        left = await self._storage.commands([("EXISTS", keys("queue", old)) for old, _ in others])
+        return {old: new for (old, new), there in zip(others, left, strict=True) if not there}
+
     async def _missing(self, name: str) -> Exception:
         return missing_queue(name, await self._storage.command("HKEYS", self._storage.keys("queues")))
 

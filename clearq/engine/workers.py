@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import orjson
 
@@ -55,6 +55,11 @@ class Workers:
                 "or wait until its heartbeat has aged out."
             )
         return worker
+
+    async def listen(self, worker_id: str, lanes: Sequence[Lane]) -> None:
+        """Say that a registered worker takes from other lanes from now on."""
+        key = self._storage.keys("worker", worker_id)
+        await self._storage.command("HSET", key, "lanes", " ".join(lane_name(lane) for lane in lanes))
 
     async def unregister(self, worker_id: str) -> bool:
         """End as a worker; False while it still answers for attempts."""

@@ -152,6 +152,9 @@ class Child:
             case "look":
                 if self.turns is not None and message.get("work"):
                     self.turns.look()
+            case "queues":
+                if self.turns is not None:
+                    self.turns.serve(message["queues"])
             case "drain":
                 self._drain(message["grace"])
             case _:

@@ -41,6 +41,7 @@ from clearq.settings import Settings
 from clearq.worker.brood import Child
 from clearq.worker.burst import until_idle
 from clearq.worker.counts import Counts
+from clearq.worker.follow import follow, turn_to
 from clearq.worker.link import Message
 from clearq.worker.neighbours import warn_of_others
 from clearq.worker.options import WorkerOptions
@@ -111,6 +112,7 @@ class Parent:
             for number in range(self.options.processes):
                 self._job(self._look_after(number), f"child {number}")
             self._job(self._beat_always(), "heartbeat")
+            duties.start(Duty("queues", self.engine.storage.settings.heartbeat, self._follow_queues))
             self._job(self.counts.run(self), "counts")
             if self.scrapes is not None:
                 where = await stack.enter_async_context(serving(self.scrapes, self.metrics, self.token))
@@ -260,6 +262,12 @@ class Parent:
             held = [child for child in self.children.values() if child.holder and not child.ended.is_set()]
             good = await asyncio.gather(*(self._beat(child) for child in held))
             await asyncio.sleep(heartbeat if all(good) else min(heartbeat, 1.0))
+
+    async def _follow_queues(self) -> None:
+        ids = await follow(self.engine, self.queues, self._queue_ids)
+        if ids != self._queue_ids:
+            self._queue_ids = ids
+            await turn_to(self.engine, self.children.values(), self._lanes())
 
     async def _beat(self, child: Child) -> bool:
         if child.suspended:

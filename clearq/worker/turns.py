@@ -71,7 +71,7 @@ class Turns:
     ) -> None:
         self._engine, self._lease, self._runner = engine, lease, runner
         self._page, self._gate, self._clock = page, gate, clock
-        self._queues: Sequence[tuple[str, int]] = [(queue, BATCH) for queue in lease.queues]
+        self._queues: list[tuple[str, int]] = []
         self._ready: deque[Given] = deque()
         self._ends: list[End] = []
         self._wake = asyncio.Event()
@@ -87,6 +87,7 @@ class Turns:
         runner.report = self._ended
         runner.unknown.step_aside = self.step_aside
         runner.tell_deadline = partial(setattr, page, "deadline")
+        self.serve(lease.queues)
 
     async def run(self) -> None:
         """Take turns until drained and nothing is left to report. Raises Gone."""
@@ -108,6 +109,12 @@ class Turns:
         self._wake.set()
         if self._check is None and self._runner.calls:
             self._check = asyncio.get_running_loop().call_later(0.05, self._begin_check)
+
+    def serve(self, queues: Sequence[str]) -> None:
+        """Take from these queues (ids), in this order, from now on."""
+        self._queues[:] = [(queue, BATCH) for queue in queues]
+        self._look = True
+        self._wake.set()
 
     def drain(self, grace: float) -> None:
         """Claim nothing more, hand back what has not begun; after ``grace`` seconds also what has not ended."""

@@ -107,6 +107,24 @@ async def test_several_queues_are_taken_in_order(workers: Workers) -> None:
     assert begun == ["begin 2", "begin 3", "begin 1"]
 
 
+async def test_a_queue_that_is_deleted_and_made_again_is_served_again(workers: Workers) -> None:
+    """Its worker is told a name, and goes on with what runs meanwhile."""
+    held = await workers.enqueue("hold", 1)
+    await workers.start("--queues", "default,other")
+    await workers.marked("begin", 1)
+    await workers.ended(await workers.enqueue("count", 2, queue="other"))
+    await workers.engine.queues.delete("other", force=True)
+    again = await workers.enqueue("count", 3, queue="other")
+    await workers.ended(again)
+    assert (await workers.fields(again))["queue"] == "other-2"
+    [worker] = await workers.engine.workers.list()
+    assert [lane.queue for lane in worker.info.lanes] == ["default", "other-2"]
+    assert (await workers.engine.queues.get("other")).workers == 1
+    workers.go()
+    await workers.ended(held)
+    assert workers.marks["begin 1"] == 1
+
+
 async def test_cron_runs_once_a_slot_with_two_workers(workers: Workers) -> None:
     app = workers.folder / "jobs.py"
     text = "\n@app.cron('* * * * * *')\n@app.task(name='tick')\nasync def tick() -> None:\n    mark(current().id)\n"
