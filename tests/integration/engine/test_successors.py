@@ -6,9 +6,11 @@ from clearq.engine import Engine
 
 
 async def test_only_a_queue_that_is_gone_has_a_successor(engine: Engine) -> None:
-    names = {(await engine.queues.create(name)).id: name for name in ("kept", "renamed", "gone", "again")}
-    await engine.queues.rename("renamed", "another")
-    await engine.queues.create("renamed")
+    names = {(await engine.queues.create(name)).id: name for name in ("kept", "gone", "again")}
+    moved = (await engine.queues.create("first")).id
+    names[moved] = (await engine.queues.rename("first", "second")).name
+    await engine.queues.rename("second", "third")
+    await engine.queues.create("second")
     await engine.queues.delete("gone")
     await engine.queues.delete("again")
     again = (await engine.queues.create("again")).id
