@@ -58,7 +58,7 @@ def queue_table(out: Output, queues: Sequence[Queue], now: float) -> None:
 
 def queue_page(out: Output, queue: Queue, tasks: Sequence[Task], workers: Sequence[Worker], now: float) -> None:
     """One queue, the tasks in run order, the workers that listen."""
-    labels = ", ".join(worker.info.label for worker in workers)
+    labels = ", ".join(f"{worker.info.label} ({_takes(worker)})" for worker in workers)
     out.fields(
         [
             ("Name", queue.name),
@@ -75,6 +75,7 @@ def queue_page(out: Output, queue: Queue, tasks: Sequence[Task], workers: Sequen
             ("Delayed", f"{queue.delayed:,}" if queue.delayed else ""),
             ("Running", f"{queue.running:,}"),
             ("Workers", labels or _start_one(queue.name)),
+            ("Missing", _missing(queue) if workers else ""),
             ("Created", when(queue.created, now) if queue.created else ""),
         ]
     )
@@ -133,8 +134,8 @@ def _value(name: str, value: float) -> str:
 def _state(queue: Queue) -> Cell:
     if queue.pause is not None:
         return Cell("paused" + (f": {queue.pause.why}" if queue.pause.why else ""), "yellow")
-    if queue.waiting + queue.held and not queue.workers:
-        return Cell("no worker", "red")
+    if queue.lacks:
+        return Cell(f"no {queue.lacks}", "red")
     return Cell("open")
 
 
@@ -146,6 +147,19 @@ def _quoted(name: str) -> str:
     from shlex import quote
 
     return quote(clean(name, 120))
+
+
+#: How to start what a queue lacks; its name follows.
+_START = {"agent": "clearq agent --queue", "function worker": "clearq worker run MODULE:APP --queues"}
+
+
+def _missing(queue: Queue) -> str:
+    start = _START.get(queue.lacks)
+    return f"{queue.lacks}; start one: {start} {_quoted(queue.name)}" if start else ""
+
+
+def _takes(worker: Worker) -> str:
+    return "functions" if worker.info.kind == "function" else worker.info.kind
 
 
 def _start_one(queue: str) -> str:

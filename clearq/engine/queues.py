@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import builtins
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -18,6 +20,14 @@ from clearq.errors import ConflictError, QueueExists, QueueNotEmpty, StatusConfl
 from clearq.models.queue import Pause, Place, Queue, slug
 from clearq.models.task import Task
 from clearq.storage import Storage
+
+
+@dataclass
+class _Listeners:
+    """Live workers of a queue."""
+
+    workers: int = 0
+    agents: int = 0
 
 
 class Queues:
@@ -79,18 +89,20 @@ class Queues:
     async def _missing(self, name: str) -> Exception:
         return missing_queue(name, await self._storage.command("HKEYS", self._storage.keys("queues")))
 
-    async def _listeners(self) -> dict[str, int]:
-        """How many live workers listen to each queue."""
+    async def _listeners(self) -> dict[str, _Listeners]:
+        """Who listens to each queue, of the living."""
         keys = self._storage.keys
         workers = await self._storage.command("ZRANGE", keys("workers"), 0, -1)
         rows = await self._storage.commands([("HGET", keys("worker", id), "lanes") for id in workers])
-        counts: dict[str, int] = {}
-        for lanes in rows:
-            for queue in {lane.partition(":")[2] for lane in (lanes or "").split()}:
-                counts[queue] = counts.get(queue, 0) + 1
+        counts = defaultdict[str, _Listeners](_Listeners)
+        for row in rows:
+            lanes = set((row or "").split())
+            for queue in {lane.partition(":")[2] for lane in lanes}:
+                counts[queue].workers += 1
+                counts[queue].agents += f"q:{queue}" in lanes
         return counts
 
-    async def _read(self, id: str, listeners: dict[str, int]) -> Queue | None:
+    async def _read(self, id: str, listeners: Mapping[str, _Listeners]) -> Queue | None:
         keys = self._storage.keys
         fields: dict[str, str] = await self._storage.command("HGETALL", keys("queue", id))
         if not fields:
@@ -106,7 +118,8 @@ class Queues:
             id,
             fields,
             waiting=sum(answers[::2]),
-            workers=listeners.get(id, 0),
+            for_agents=answers[0],
+            listeners=listeners.get(id),
             oldest=min(waits, default=None),
         )
 
@@ -218,7 +231,13 @@ class Queues:
 
 
 def decode_queue(
-    id: str, fields: dict[str, str], *, waiting: int, workers: int = 0, oldest: float | None = None
+    id: str,
+    fields: dict[str, str],
+    *,
+    waiting: int,
+    for_agents: int = 0,
+    listeners: _Listeners | None = None,
+    oldest: float | None = None,
 ) -> Queue:
     """A queue from its hash and what was counted."""
     pause = None
@@ -236,7 +255,9 @@ def decode_queue(
         held=max(0, int(fields.get("held", "0"))),
         running=int(fields.get("running", "0")),
         fair="fair" in fields,
-        workers=workers,
+        for_agents=for_agents,
+        workers=listeners.workers if listeners else 0,
+        agents=listeners.agents if listeners else 0,
         oldest=oldest,
     )
 

@@ -33,8 +33,19 @@ class Queue(Frozen):
     held: int = 0  #: neither waiting nor delayed: they wait for a permit of a limit, or for other tasks to end
     running: int = 0
     fair: bool = False  #: its keys take turns
+    for_agents: int = 0  #: of those that wait: scripts, containers, and functions that need GPUs
     workers: int = 0  #: live workers that listen to it
+    agents: int = 0  #: of those: agents
     oldest: float | None = None  #: since when the task at the head could have run (seconds since the epoch)
+
+    @property
+    def lacks(self) -> str:
+        """The kind of worker that something waits for and that nobody is; empty: none."""
+        scripts = self.for_agents and not self.agents
+        functions = self.waiting > self.for_agents and self.workers == self.agents
+        if (scripts and functions) or (self.held and not self.workers):
+            return "worker"
+        return "agent" if scripts else "function worker" if functions else ""
 
 
 class FairKey(Frozen):

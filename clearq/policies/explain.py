@@ -43,7 +43,8 @@ def explain(
         return f"Queue {queue.name!r} was paused by {queue.pause.by or 'somebody'}{why}; resume it to go on."
     lean = task.spec.executor is ExecutorKind.FUNCTION and not task.spec.function.name
     serving = [worker for worker in workers if worker.alive and _serves(worker, queue, lean)]
-    nobody = "" if serving else _nobody(queue, lean)
+    others = [worker for worker in workers if worker.alive and _serves(worker, queue, not lean)]
+    nobody = "" if serving else _nobody(queue, lean, others)
     if limit is not None:
         return f"{_held(limit)} {nobody}".rstrip()
     if nobody:
@@ -89,13 +90,15 @@ def _retry_words(task: Task) -> str:
     return f" (retry after failure {task.failures}: {task.status_reason or 'no reason given'})" if task.failures else ""
 
 
-def _nobody(queue: Queue, lean: bool) -> str:
-    start = (
-        f"clearq worker run MODULE:APP --queues {queue.name!r}"
-        if lean
-        else f"clearq agent daemon --queue {queue.name!r}"
-    )
-    return f"No worker serves queue {queue.name!r}; start one with: {start}"
+def _nobody(queue: Queue, lean: bool, others: Sequence[Worker]) -> str:
+    """``others``: those that serve the queue, but not such tasks."""
+    if lean:
+        who, start = "function worker", f"clearq worker run MODULE:APP --queues {queue.name!r}"
+        but = "agents do, which run scripts and functions with GPUs"
+    else:
+        who, start = "agent", f"clearq agent daemon --queue {queue.name!r}"
+        but = "function workers do, which run neither scripts nor functions with GPUs"
+    return f"No {who} serves queue {queue.name!r}{f' ({but})' if others else ''}; start one with: {start}"
 
 
 def _serves(worker: Worker, queue: Queue, lean: bool) -> bool:

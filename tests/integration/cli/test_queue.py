@@ -6,6 +6,8 @@ from typing import Any
 
 from clearq.cli import exits
 from clearq.engine import Engine
+from clearq.engine.calls import Call
+from clearq.engine.ids import new_id
 from clearq.models import Lane, TaskSpec, WorkerInfo
 from tests.integration.cli.conftest import Shell
 
@@ -44,6 +46,30 @@ async def test_show_lists_tasks_in_run_order_by_name_or_id(shell: Shell, engine:
     page = (await shell("queue", "show", "CPU Queue", "--limit", "1")).out
     assert "clearq agent --queue 'CPU Queue'" in page
     assert page.index("high") and "low" not in page.partition("run first")[2]
+
+
+async def test_a_worker_that_can_take_nothing_of_it_is_told_as_such(shell: Shell, engine: Engine) -> None:
+    """Function workers take no scripts and no functions with GPUs, agents no other functions."""
+    await submit(engine, "script")
+    functions = WorkerInfo(label="w", kind="function", lanes=(Lane(queue="default", kind="function"),))
+    holder = await engine.workers.register(functions)
+    shown = (await shell("queue", "show", "default", "--json")).json
+    assert (shown["waiting"], shown["for_agents"], shown["workers"], shown["agents"]) == (1, 1, 1, 0)
+    page = (await shell("queue", "show", "default")).out
+    assert "no agent" in page and "w (functions)" in page
+    assert "agent; start one: clearq agent --queue default" in page
+    assert "no agent" in (await shell("queue", "ls")).out
+    [task] = await engine.queues.waiting("default")
+    assert "No agent serves queue 'default' (function workers do" in (await shell("task", "why", task.id)).out
+    await engine.workers.unregister(holder)
+    await engine.workers.register(WorkerInfo(label="a", lanes=(Lane(queue="default"),)))
+    await engine.functions.enqueue(Call(new_id(), "f", b"[]", "default"))
+    page = (await shell("queue", "show", "default")).out
+    assert "no function worker" in page and "a (agent)" in page
+    assert "clearq worker run MODULE:APP --queues default" in page
+    await engine.workers.register(functions)
+    assert (await engine.queues.get("default")).lacks == ""
+    assert "open" in (await shell("queue", "ls")).out
 
 
 async def test_move_tells_the_new_place_and_changes_the_order(shell: Shell, engine: Engine) -> None:

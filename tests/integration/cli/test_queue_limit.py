@@ -71,7 +71,7 @@ async def test_limits_are_listed_set_and_taken_off(shell: Shell, engine: Engine)
     assert "Limits by key" in page
     assert "HELD" in (await shell("queue", "ls")).out
     assert (await shell("task", "why", ids[4])).out.startswith(
-        "It waits for a permit of limit 'customer:42': 2 of 2 are taken; 3 tasks wait for one. No worker serves"
+        "It waits for a permit of limit 'customer:42': 2 of 2 are taken; 3 tasks wait for one. No function worker"
     )
     await shell("queue", "pause", "mail", "--why", "tests")
     assert "was paused" in (await shell("task", "why", ids[4])).out

@@ -105,7 +105,7 @@ async def test_run_says_why_the_task_waits(shell: Shell, engine: Engine) -> None
     process = await shell.start("run", "--", "true")
     assert process.stderr is not None
     async for line in process.stderr:
-        if line.startswith(b"waiting: No worker serves queue 'default'"):
+        if line.startswith(b"waiting: No agent serves queue 'default'"):
             break
     (task,) = await engine.tasks.find()
     await engine.tasks.stop(task.id)

@@ -38,7 +38,7 @@ async def test_show_says_which_function_is_called(shell: Shell, engine: Engine) 
     assert "[0.1]" in page
     await engine.tasks.enqueue(task.id, "default")
     # Nobody could run it: its code stays where it was enqueued.
-    assert "No worker serves queue 'default'" in (await shell("task", "why", task.id)).out
+    assert "No agent serves queue 'default'" in (await shell("task", "why", task.id)).out
 
 
 async def test_show_has_results_and_the_wait_in_one_sentence(
@@ -47,7 +47,7 @@ async def test_show_has_results_and_the_wait_in_one_sentence(
     spec = TaskSpec(name="train", project="Project MLOps", parameters={"Args/lr": Parameter(value="0.1")})
     task_id = await engine.tasks.submit(spec, "default")
     why = await shell("task", "why", task_id[:20])
-    assert "No worker serves queue 'default'" in why.out
+    assert "No agent serves queue 'default'" in why.out
     worker = await played_worker("default")
     claim = await worker.run(("stdout", "hello"))
     points = [ScalarPoint(title="loss", series="train", value=0.5, iteration=9)]

@@ -6,6 +6,7 @@ import pytest
 
 from clearq.models import (
     ExecutorKind,
+    Function,
     Lane,
     Needs,
     Pause,
@@ -25,7 +26,12 @@ QUEUE = Queue(id="gpu", name="GPU Queue")
 
 
 def task(**changes) -> Task:
-    spec = TaskSpec(name="t", needs=Needs(gpus=changes.pop("gpus", 0)), executor=changes.pop("executor", "venv"))
+    spec = TaskSpec(
+        name="t",
+        needs=Needs(gpus=changes.pop("gpus", 0)),
+        executor=changes.pop("executor", "venv"),
+        function=changes.pop("function", Function()),
+    )
     return Task(**{"id": "a" * 32, "spec": spec, "status": Status.QUEUED, "queue": "gpu", **changes})
 
 
@@ -60,14 +66,38 @@ def worker(*, gpus=(), tasks=(), queue="gpu", kind="script", executors=(), state
             },
             ["paused by ann", "repair"],
         ),
-        ({"task": task()}, ["No worker serves", "GPU Queue"]),
-        ({"task": task(), "workers": [worker(queue="other")]}, ["No worker serves"]),
-        ({"task": task(), "workers": [worker(kind="function")]}, ["No worker serves", "clearq agent"]),
+        ({"task": task()}, ["No agent serves", "GPU Queue"]),
+        ({"task": task(), "workers": [worker(queue="other")]}, ["No agent serves"]),
+        (
+            {"task": task(), "workers": [worker(kind="function")]},
+            [
+                "No agent serves",
+                "(function workers do, which run neither scripts nor functions with GPUs)",
+                "clearq agent",
+            ],
+        ),
+        (
+            {
+                "task": task(executor="function", function=Function(name="lab.train", module="lab")),
+                "workers": [worker(kind="function")],
+            },
+            ["No agent serves", "clearq agent"],
+        ),
+        (
+            {
+                "task": task(executor="function", function=Function(name="lab.train", module="lab")),
+                "workers": [worker(executors=("venv",))],
+            },
+            ["No agent", "its code does not travel: it needs an agent with --app"],
+        ),
         (
             {"task": task(executor="function")},
-            ["No worker serves", "clearq worker run MODULE:APP --queues 'GPU Queue'"],
+            ["No function worker serves", "clearq worker run MODULE:APP --queues 'GPU Queue'"],
         ),
-        ({"task": task(executor="function"), "workers": [worker()]}, ["No worker serves"]),
+        (
+            {"task": task(executor="function"), "workers": [worker()]},
+            ["No function worker serves", "(agents do, which run scripts and functions with GPUs)", "worker run"],
+        ),
         ({"task": task(executor="function"), "workers": [worker(kind="function.app")]}, ["about to take it"]),
         (
             {
@@ -79,7 +109,7 @@ def worker(*, gpus=(), tasks=(), queue="gpu", kind="script", executors=(), state
         ),
         (
             {"task": task(executor="function"), "limit": LimitKey(key="a", permits=5, period=60, taken=5, held=1)},
-            ["limit 'a'", "5/m are used up", "the only one", "No worker serves"],
+            ["limit 'a'", "5/m are used up", "the only one", "No function worker serves"],
         ),
         (
             {"task": task(), "limit": LimitKey(key="a", permits=5, taken=3, held=1), "workers": [worker()]},
@@ -99,7 +129,7 @@ def worker(*, gpus=(), tasks=(), queue="gpu", kind="script", executors=(), state
             {"task": task(executor="function"), "workers": [worker(kind="function", tasks=("b", "c"), slots=2)]},
             ["busy"],
         ),
-        ({"task": task(), "workers": [worker(alive=False)]}, ["No worker serves"]),
+        ({"task": task(), "workers": [worker(alive=False)]}, ["No agent serves"]),
         (
             {"task": task(gpus=2), "workers": [worker(gpus=("G0",)), worker()]},
             ["needs 2 GPUs", "largest agent", "has 1"],
