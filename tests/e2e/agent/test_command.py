@@ -66,8 +66,8 @@ async def test_two_agents_with_a_gpu_each_run_side_by_side(engine: Engine, agent
         f" for n in $(seq 400); do [ -e '{one}' ] && [ -e '{two}' ] && exit 0; sleep 0.05; done; exit 1"
     )
     ids = [await engine.tasks.submit(shell(meet, gpus=1), "default") for _ in range(2)]
-    first = await agents.start("--queue", "default", "--gpus", "0", CLEARQ_WORKER_NAME="lab1")
-    second = await agents.start("--queue", "default", "--gpus", "1", CLEARQ_WORKER_NAME="lab1")
+    one_each = [agents.start("--queue", "default", "--gpus", gpu, CLEARQ_WORKER_NAME="lab1") for gpu in ("0", "1")]
+    first, second = await asyncio.gather(*one_each)
     assert [(await ended(engine, task)).status for task in ids] == [Status.COMPLETED] * 2
     assert {await agents.label(agent) for agent in (first, second)} == {"lab1:gpu0", "lab1:gpu1"}
 
@@ -76,8 +76,7 @@ async def test_two_agents_never_share_a_gpu(engine: Engine, agents: Agents, tmp_
     """GPU 1 belongs to both; whoever meets another one on it fails."""
     script = f"mkdir '{tmp_path}/gpu1' || exit 9; sleep 0.1; rmdir '{tmp_path}/gpu1'"
     ids = [await engine.tasks.submit(shell(script, gpus=1), "default") for _ in range(8)]
-    await agents.start("--queue", "default", "--gpus", "0,1")
-    await agents.start("--queue", "default", "--gpus", "1,2")
+    await asyncio.gather(*(agents.start("--queue", "default", "--gpus", gpus) for gpus in ("0,1", "1,2")))
     assert [(await ended(engine, task)).status for task in ids] == [Status.COMPLETED] * 8
 
     async def free() -> bool:
