@@ -184,13 +184,17 @@ async def rename_queue(args: Namespace, ctx: Context) -> int:
 async def clear_queue(args: Namespace, ctx: Context) -> int:
     """Empty a queue."""
     engine = await ctx.engine()
-    number = await engine.queues.clear(args.queue)
+    with ctx.out.status() as status:
+        what = f"clearing queue {_word(args.queue)}"
+        number = await engine.queues.clear(args.queue, lambda taken: status.update(what, more=f"{taken:,}"))
     if ctx.out.json:
         ctx.out.data({"queue": args.queue, "cleared": number})
         return 0
     ctx.out.say(f"{plural(number, 'task')} taken off queue {_word(args.queue)}")
     if number:
-        ctx.out.note("they are drafts now: clearq task ls --status created")
+        ctx.out.note(
+            "they are drafts now: clearq task ls --status created (functions are in no list; they go after a week)"
+        )
     return 0
 
 

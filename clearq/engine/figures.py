@@ -28,7 +28,7 @@ class Figures:
     dead: int = 0  #: tasks set aside
     lost: int = 0  #: attempts whose holder is silent
     window: float = 60.0  #: seconds that ``functions`` looks back
-    #: (function, event) to how often, with the events queued, complete, retry, fail, stop, release, lost.
+    #: (function, event) to how often, with the events queued, cleared, complete, retry, fail, stop, release, lost.
     functions: Mapping[tuple[str, str], int] = field(default_factory=dict)
     #: Durations and lags of functions, summed up over all workers, those that have gone included.
     histograms: Mapping[Series, Histogram] = field(default_factory=dict)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import builtins
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -198,16 +198,20 @@ class Queues:
                 raise ConflictError(f"Task {argument} does not wait in queue {name!r}: choose another anchor.")
         raise unexpected("move", answer)
 
-    async def clear(self, name: str) -> int:
-        """Take every waiting and delayed task out; they are drafts again. Returns how many."""
-        total, begin = 0, "1"
+    async def clear(self, name: str, told: Callable[[int], object] = lambda _: None) -> int:
+        """Take every waiting and delayed task out; they are drafts again. Returns how many.
+
+        A long queue takes many steps: after each, ``told`` gets the number so far.
+        """
+        total, begin, request = 0, "1", nonce()
         while True:
-            answer: builtins.list[Any] = await self._storage.script("queue_clear", "", name, begin)
+            answer: builtins.list[Any] = await self._storage.script("queue_clear", "", name, begin, request)
             if answer[0] == "no_queue":
                 raise await self._missing(name)
-            total += int(answer[2])
+            total = max(total, int(answer[2]))  # somebody else may have done the end of it
             if answer[0] == "cleared":
                 return total
+            told(total)
             begin = ""
 
     async def pause(self, name: str, *, by: str, why: str = "") -> Queue:

@@ -54,7 +54,8 @@ def explain(
 
 def _not_waiting(task: Task) -> str:
     if task.status is Status.CREATED:
-        return "It is a draft that was never enqueued."
+        why = f" ({task.status_reason})" if task.status_reason else ""
+        return f"It is a draft: it was taken off its queue{why}." if task.enqueued else "It is a draft, not enqueued."
     if task.status is Status.IN_PROGRESS and task.stage is Stage.LOST:
         return "Its worker is silent; it is waited for and then given to another one."
     if task.status is Status.IN_PROGRESS:

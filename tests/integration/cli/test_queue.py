@@ -107,6 +107,20 @@ async def test_pause_says_who_and_why_until_resume(shell: Shell) -> None:
     assert resumed.json["pause"] is None
 
 
+async def test_a_long_clear_tells_how_it_goes_on(shell: Shell, engine: Engine) -> None:
+    calls = [Call(new_id(), "app.f", b"[]") for _ in range(2500)]
+    await engine.functions.enqueue_many(calls)
+    done = await shell("queue", "clear", "default")
+    assert done.out == "2,500 tasks taken off queue default\n"
+    assert "clearing queue default\n" in done.err and "functions are in no list" in done.err
+    why = await shell("task", "why", calls[0].id)
+    assert why.out == "It is a draft: it was taken off its queue (queue cleared).\n"
+    told: list[int] = []
+    await engine.functions.enqueue_many([call._replace(id=new_id()) for call in calls])
+    assert await engine.queues.clear("default", told.append) == 2500
+    assert told == [1000, 2000]
+
+
 async def test_clear_makes_drafts(shell: Shell, engine: Engine) -> None:
     ids = await submit(engine, "a", "b")
     done = await shell("queue", "clear", "default")

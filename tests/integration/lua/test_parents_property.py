@@ -77,7 +77,7 @@ async def test_a_clear_takes_those_that_wait_and_the_queue_can_go(bench: Bench) 
     answer, taken = ["more"], 0
     while answer[0] == "more":
         answer = await bench.call("queue_clear", world.now, "default", "1" if not taken else "")
-        taken += int(answer[2])
+        taken = int(answer[2])
         await check(bench)
     assert taken == 600
     assert await bench.call("queue_delete", world.now, "default") == ["deleted", "default"]

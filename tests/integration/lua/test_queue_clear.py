@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from tests.integration.lua.test_enqueue_many import one
 from tests.support.bench import LATER, NAME, NOW, SUPERVISOR, TASK, Bench, event, flat, lean, score, status
-from tests.support.state import GONE
+from tests.support.state import GONE, lifetimes
 
 CALL = ("queue_clear", LATER, "default", "1")
 DRAFT = status("created", "queue cleared") | {"request": GONE, "due": GONE}
@@ -28,11 +29,11 @@ async def fill(bench: Bench, count: int, at: int = NOW, prefix: str = "t", queue
 
 async def finish(bench: Bench, begin: str) -> int:
     """Clear, or carry on, until it is done; how many were taken."""
-    total, answer = 0, ["more"]
+    answer = ["more"]
     while answer[0] == "more":
         answer = await bench.call("queue_clear", LATER + 2, "default", begin)
-        total, begin = total + int(answer[2]), ""
-    return total
+        begin = ""
+    return int(answer[2])
 
 
 async def test_waiting_delayed_and_functions_and_nothing_else(bench: Bench) -> None:
@@ -52,7 +53,8 @@ async def test_waiting_delayed_and_functions_and_nothing_else(bench: Bench) -> N
         "delayed": {"later": GONE},
         "queue:default": {"delayed": "0"},
         "changed": {TASK: LATER, "later": LATER},
-        "events": [said(TASK), said("f"), said("later"), event("queue.cleared", "", queue="default")],
+        "events": [said(TASK), said("later"), event("queue.cleared", "", queue="default")],
+        "events.fn": [{"at": str(LATER), "name": "cleared", "app.f": "1"}],
     }
     after = await bench.check(*CALL, answer=["cleared", "default", "3"], changed=expected)
     assert after["q:other"] == {"away": score()}
@@ -71,7 +73,7 @@ async def test_a_big_one_goes_in_slices_and_later_arrivals_stay(bench: Bench) ->
     state = await bench.state()
     assert state["todo"] == {"clear default": True} and len(state["q:default"]) == 300
     await fill(bench, 300, LATER + 1, "new")
-    assert await finish(bench, "") == 300
+    assert await finish(bench, "") == 700
     state = await bench.state()
     assert set(state["q:default"]) == {f"new{i}" for i in range(1, 301)}
     assert "todo" not in state
@@ -96,7 +98,7 @@ async def test_a_second_clear_takes_what_the_first_passed_over(bench: Bench) -> 
     await bench.call("tick", LATER, "timer")
     await bench.call("tick", LATER, "timer")
     assert (await bench.state())["todo"] == {"clear default": True}
-    assert await finish(bench, "1") == 1300
+    assert await finish(bench, "1") == 1800, "it has gone on with the first one"
     assert "q:default" not in await bench.state()
 
 
@@ -107,6 +109,40 @@ async def test_many_delayed_ones(bench: Bench) -> None:
     assert await finish(bench, "1") == 450
     state = await bench.state()
     assert "delayed" not in state and state["queue:default"]["delayed"] == "0"
+
+
+async def test_functions_go_fast_and_leave_what_a_draft_needs(bench: Bench) -> None:
+    await bench.call("enqueue_many", NOW, *(word for i in range(1500) for word in one(f"t{i:04}", keep="120000")))
+    await bench.call("enqueue_many", NOW, *one("limited", limits="k"), *one("unique", unique="u"), *one("last"))
+    answer = await bench.call(*CALL, "r")
+    assert answer == ["more", "default", "1000"]
+    await bench.call("enqueue_many", LATER + 1, *one("new"))
+    assert await finish(bench, "") == 1503
+    state = await bench.state()
+    assert set(state["fn:default"]) == {"new"}
+    assert not [key for key in state if key.startswith(("unique:", "permits:", "limit."))]
+    fields = {"status": "created", "status_reason": "queue cleared", "status_changed": str(LATER)}
+    assert state["t:t0000"].items() >= fields.items()
+    assert state["t:t0000"]["args"] == "[1]"
+    lives = await lifetimes(bench.storage)
+    assert all(0 < lives[f"t:{id}"] <= 604_800_000 for id in ("t0000", "t1499", "limited", "unique", "last"))
+    counts = [entry["app.f"] for entry in state["events.fn"] if entry["name"] == "cleared"]
+    assert sum(map(int, counts)) == 1503
+
+
+async def test_a_repeat_tells_the_count(bench: Bench) -> None:
+    await bench.worker()
+    await fill(bench, 500)
+    assert await bench.call(*CALL, "r") == ["more", "default", "400"]
+    assert await bench.call(*CALL, "r") == ["cleared", "default", "500"], "a repeat begins nothing anew"
+    for begin in ("1", ""):
+        await bench.refuse(*CALL[:3], begin, "r", answer=["cleared", "default", "500"])
+    await fill(bench, 500)
+    assert await bench.call(*CALL, "s") == ["more", "default", "400"]
+    for _ in range(3):  # a beat does the end of it
+        await bench.call("beat", LATER, "w", "", "")
+    await bench.refuse(*CALL[:3], "", "s", answer=["cleared", "default", "500"])
+    assert (await bench.state())["events"][-1]["name"] == "queue.cleared"
 
 
 async def test_no_such_queue(bench: Bench) -> None:

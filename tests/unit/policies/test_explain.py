@@ -45,7 +45,11 @@ def worker(*, gpus=(), tasks=(), queue="gpu", kind="script", executors=(), state
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"task": task(status=Status.CREATED)}, ["draft"]),
+        ({"task": task(status=Status.CREATED)}, ["draft, not enqueued"]),
+        (
+            {"task": task(status=Status.CREATED, enqueued=1.0, status_reason="queue cleared")},
+            ["off its queue (queue c"],
+        ),
         ({"task": task(status=Status.COMPLETED, status_reason="exit 0")}, ["completed", "exit 0"]),
         ({"task": task(status=Status.IN_PROGRESS, stage=Stage.RUNNING, worker="h:1")}, ["h:1", "running"]),
         ({"task": task(status=Status.IN_PROGRESS, stage=Stage.LOST)}, ["silent"]),

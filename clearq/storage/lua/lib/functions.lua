@@ -60,14 +60,14 @@ local function release_dependants(id, status, now)
 end
 
 -- A task out of its queue is a draft again. A function's draft is in no listing: it does not stay for ever, unless
--- others wait for it.
-local function draft_again(id, task, now, reason)
+-- others wait for it. With `quiet` the caller tells of it.
+local function draft_again(id, task, now, reason, quiet)
   take_from_queue(id, task)
   free_unique(id, task.unique, task['unique.mode'])
   call('HDEL', task_key(id), 'request')
   set_status(id, task, now, 'created', reason, '')
   if task.fn and not task.parent_of then call('PEXPIRE', task_key(id), SET_ASIDE_KEEP) end
-  emit(now, 'task.dequeued', id, task.queue, '', 'created', reason)
+  if not quiet then emit(now, 'task.dequeued', id, task.queue, '', 'created', reason) end
 end
 
 -- Everything that an end brings about beyond the task itself.
