@@ -24,8 +24,9 @@ if task.status == 'queued' then
   return { 'stopped' }
 end
 if task.status ~= 'in_progress' then return { 'conflict', task.status } end
+local asked = reason ~= '' and reason or '1'
 if task.stage == 'lost' then
-  call('HSET', task_key(id), 'stop', '1', 'status_message', 'stopping', 'updated', now)
+  call('HSET', task_key(id), 'stop', asked, 'status_message', 'stopping', 'updated', now)
   return { 'stopping' }
 end
 local own = task.holder and read_own(task.holder, id)
@@ -37,7 +38,7 @@ if own then
   write_own(task.holder, id, own.fence, own.score, true)
   ring(task.holder)
 end
-call('HSET', task_key(id), 'stop', '1', 'status_message', 'stopping', 'status_reason', reason, 'updated', now)
+call('HSET', task_key(id), 'stop', asked, 'status_message', 'stopping', 'status_reason', reason, 'updated', now)
 if task.stage == 'running' or task.stage == 'preparing' then call('HSET', task_key(id), 'stage', 'stopping') end
 touch(id, task, now)
 emit(now, 'task.stopping', id, task.queue, task.worker, 'in_progress', reason)

@@ -137,8 +137,8 @@ async def test_a_task_that_was_asked_to_stop_is_not_tried_again(bench: Bench) ->
         changed=LET_GO
         | {
             f"bell:{SUPERVISOR}": GONE,
-            f"t:{TASK}": ended("stopped", "exit code 1", "more", exit_code="1", failures="1"),
-            "events": [event("task.stopped", queue="default", worker=LABEL, status="stopped", reason="exit code 1")],
+            f"t:{TASK}": ended("stopped", "enough", "exit code 1; more", exit_code="1", failures="1"),
+            "events": [event("task.stopped", queue="default", worker=LABEL, status="stopped", reason="enough")],
         },
     )
 

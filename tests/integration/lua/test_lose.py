@@ -72,7 +72,7 @@ async def test_out_of_budget_it_fails_and_is_set_aside(bench: Bench) -> None:
 async def test_what_was_asked_to_stop_does_not_run_again(bench: Bench, lost_first: bool) -> None:
     fence = await (bench.lost() if lost_first else bench.running())
     await bench.call("stop", NOW, TASK, "enough")
-    reason = "stopped; its worker was lost before it could say so"
+    said = "stopped; its worker was lost before it could say so"
     await bench.check(
         *call(fence),
         answer=["stopped"],
@@ -80,8 +80,8 @@ async def test_what_was_asked_to_stop_does_not_run_again(bench: Bench, lost_firs
         | {
             f"bell:{SUPERVISOR}": GONE,
             "lost": GONE,
-            f"t:{TASK}": ended("stopped", reason, PROOF, losses="1"),
-            "events": [event("task.stopped", queue="default", worker=LABEL, status="stopped", reason=reason)],
+            f"t:{TASK}": ended("stopped", "enough", f"{said}; {PROOF}", losses="1"),
+            "events": [event("task.stopped", queue="default", worker=LABEL, status="stopped", reason="enough")],
         },
     )
 

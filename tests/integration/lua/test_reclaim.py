@@ -135,7 +135,7 @@ async def test_a_stop_mark_of_a_lost_script_stays(bench: Bench) -> None:
     await bench.call("stop", NOW, TASK, "enough")
     await bench.call("reclaim", LATER, SUPERVISOR, "1", "silent")
     task = (await bench.state())[f"t:{TASK}"]
-    assert (task["stage"], task["stop"]) == ("lost", "1")
+    assert (task["stage"], task["stop"]) == ("lost", "enough")
 
 
 async def test_out_of_its_budget_a_function_fails_and_is_set_aside(bench: Bench) -> None:

@@ -78,8 +78,8 @@ async def test_what_was_asked_to_stop_is_stopped(bench: Bench) -> None:
         changed=LET_GO
         | {
             f"bell:{SUPERVISOR}": GONE,
-            f"t:{TASK}": ended("stopped", "agent ends"),
-            "events": [event("task.stopped", queue="default", worker=LABEL, status="stopped", reason="agent ends")],
+            f"t:{TASK}": ended("stopped", "enough", "agent ends"),
+            "events": [event("task.stopped", queue="default", worker=LABEL, status="stopped", reason="enough")],
         },
     )
     await bench.refuse(*call(fence), answer=["stopped"])

@@ -65,7 +65,7 @@ async def test_a_delayed_one_too(bench: Bench) -> None:
 def marked(holder: str, fence: str, place: str, stage: str) -> dict[str, Any]:
     return {
         f"t:{TASK}": {
-            "stop": "1",
+            "stop": "enough",
             "status_message": "stopping",
             "status_reason": "enough",
             "updated": str(LATER),
@@ -105,7 +105,7 @@ async def test_asked_again_it_rings_again_and_nothing_else_changes(bench: Bench)
 
 async def test_a_lost_one_is_marked_for_whoever_finds_it(bench: Bench) -> None:
     await bench.lost()
-    fields = {"stop": "1", "status_message": "stopping", "updated": str(LATER)}
+    fields = {"stop": "enough", "status_message": "stopping", "updated": str(LATER)}
     await bench.check(*CALL, answer=["stopping"], changed={f"t:{TASK}": fields})
     await bench.refuse(*CALL, answer=["stopping"])
 

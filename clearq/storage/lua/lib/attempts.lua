@@ -81,8 +81,13 @@ end
 
 local GONE = { 'stage', 'holder', 'gpus_held', 'due', 'score', 'stop' }
 
--- The attempt is over and the task has come to an end.
+-- The attempt is over and the task has come to an end. One that was stopped ends for the reason that was given then;
+-- what its attempt says of itself is the message.
 local function end_task(id, task, now, status, reason, message, exit_code)
+  if status == 'stopped' and (task.stop or '1') ~= '1' then
+    message = (message or '') == '' and reason or reason .. '; ' .. message
+    reason = task.stop
+  end
   let_go(id, task)
   give_back_gpus(id, task, task.fence, task.stage ~= 'claimed')
   call('HDEL', task_key(id), unpack(GONE))

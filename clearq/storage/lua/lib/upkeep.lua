@@ -164,7 +164,7 @@ local function reclaim_slice(now, holder, proof)
         local deadline = int(tonumber(now) + tonumber(task['limits.lost_timeout'] or DEFAULT_LOST_TIMEOUT) * 1000)
         call('HDEL', own, id)
         call('HSET', task_key(id), 'stage', 'lost', 'score', entry.score)
-        if entry.stop then call('HSET', task_key(id), 'stop', '1') end
+        if entry.stop and not task.stop then call('HSET', task_key(id), 'stop', '1') end
         call('HDEL', task_key(id), 'holder')
         call('ZADD', P .. 'lost', deadline, id)
         set_status(id, task, now, 'in_progress', 'no heartbeat from its supervisor', '')
