@@ -69,9 +69,9 @@ async def test_an_empty_queue(bench: Bench) -> None:
 
 async def test_a_big_one_goes_in_slices_and_later_arrivals_stay(bench: Bench) -> None:
     await fill(bench, 700)
-    assert await bench.call(*CALL) == ["more", "default", "400"]
+    assert await bench.call(*CALL) == ["more", "default", "200"]
     state = await bench.state()
-    assert state["todo"] == {"clear default": True} and len(state["q:default"]) == 300
+    assert state["todo"] == {"clear default": True} and len(state["q:default"]) == 500
     await fill(bench, 300, LATER + 1, "new")
     assert await finish(bench, "") == 700
     state = await bench.state()
@@ -84,7 +84,7 @@ async def test_nobody_comes_back_and_any_beat_carries_it_on(bench: Bench) -> Non
     await bench.worker()
     await fill(bench, 900)
     await bench.call(*CALL)
-    for _ in range(5):
+    for _ in range(8):
         await bench.call("beat", LATER, "w", "", "")
     state = await bench.state()
     assert "q:default" not in state and "todo" not in state
@@ -115,7 +115,7 @@ async def test_functions_go_fast_and_leave_what_a_draft_needs(bench: Bench) -> N
     await bench.call("enqueue_many", NOW, *(word for i in range(1500) for word in one(f"t{i:04}", keep="120000")))
     await bench.call("enqueue_many", NOW, *one("limited", limits="k"), *one("unique", unique="u"), *one("last"))
     answer = await bench.call(*CALL, "r")
-    assert answer == ["more", "default", "1000"]
+    assert answer == ["more", "default", "800"]
     await bench.call("enqueue_many", LATER + 1, *one("new"))
     assert await finish(bench, "") == 1503
     state = await bench.state()
@@ -132,16 +132,16 @@ async def test_functions_go_fast_and_leave_what_a_draft_needs(bench: Bench) -> N
 
 async def test_a_repeat_tells_the_count(bench: Bench) -> None:
     await bench.worker()
-    await fill(bench, 500)
-    assert await bench.call(*CALL, "r") == ["more", "default", "400"]
-    assert await bench.call(*CALL, "r") == ["cleared", "default", "500"], "a repeat begins nothing anew"
+    await fill(bench, 300)
+    assert await bench.call(*CALL, "r") == ["more", "default", "200"]
+    assert await bench.call(*CALL, "r") == ["cleared", "default", "300"], "a repeat begins nothing anew"
     for begin in ("1", ""):
-        await bench.refuse(*CALL[:3], begin, "r", answer=["cleared", "default", "500"])
-    await fill(bench, 500)
-    assert await bench.call(*CALL, "s") == ["more", "default", "400"]
+        await bench.refuse(*CALL[:3], begin, "r", answer=["cleared", "default", "300"])
+    await fill(bench, 300)
+    assert await bench.call(*CALL, "s") == ["more", "default", "200"]
     for _ in range(3):  # a beat does the end of it
         await bench.call("beat", LATER, "w", "", "")
-    await bench.refuse(*CALL[:3], "", "s", answer=["cleared", "default", "500"])
+    await bench.refuse(*CALL[:3], "", "s", answer=["cleared", "default", "300"])
     assert (await bench.state())["events"][-1]["name"] == "queue.cleared"
 
 

@@ -16,7 +16,7 @@ local function promote(now)
 end
 
 -- What a slice of a clear may do: a lean function in a lane costs 1, any other task more (about 5 ms in all).
-local CLEAR_MOST, CLEAR_DEAR = 500, 2.5
+local CLEAR_MOST, CLEAR_DEAR = 400, 4
 local clear_cost = 0
 
 -- A lean function becomes a draft: nothing is set on it that had to be given back. The caller takes it off its lane.
