@@ -168,9 +168,13 @@ async def remove_queues(args: Namespace, ctx: Context) -> int:
         id = await engine.queues.resolve(name)
         await engine.queues.delete(name, force=args.force)
         ctx.out.data({"deleted": name}) if ctx.out.json else ctx.out.say(clean(name, 120))
-        serving = [w.info.label for w in workers if w.alive and any(lane.queue == id for lane in w.info.lanes)]
-        if serving:
-            ctx.out.note(f"{clean(', '.join(serving))} served it; a new queue of that name is served after a restart")
+        serving = [w.info for w in workers if w.alive and any(lane.queue == id for lane in w.info.lanes)]
+        agents = [info.label for info in serving if info.kind != "function"]
+        others = [info.label for info in serving if info.kind == "function"]
+        if agents:
+            ctx.out.note(f"{clean(', '.join(agents))} served it; a new queue of that name is served after a restart")
+        if others:
+            ctx.out.note(f"{clean(', '.join(others))} served it; a new queue of that name is served as well")
     return 0
 
 

@@ -57,9 +57,14 @@ class Workers:
         return worker
 
     async def listen(self, worker_id: str, lanes: Sequence[Lane]) -> None:
-        """Say that a registered worker takes from other lanes from now on."""
-        key = self._storage.keys("worker", worker_id)
-        await self._storage.command("HSET", key, "lanes", " ".join(lane_name(lane) for lane in lanes))
+        """Say that a registered worker takes from other lanes from now on. One that is dead stays as it is."""
+        keys, names = self._storage.keys, [lane_name(lane) for lane in lanes]
+        living, card = await self._storage.commands(
+            [("HEXISTS", keys("beats"), worker_id), ("HGET", keys("worker", worker_id), "lanes")]
+        )
+        if living:
+            left = [("ZREM", keys("idle", lane), worker_id) for lane in (card or "").split() if lane not in names]
+            await self._storage.commands([("HSET", keys("worker", worker_id), "lanes", " ".join(names)), *left])
 
     async def unregister(self, worker_id: str) -> bool:
         """End as a worker; False while it still answers for attempts."""

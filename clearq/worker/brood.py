@@ -33,6 +33,7 @@ class Child:
     number: int = 0
     holder: str = ""  #: id of the lease that is kept for it; empty until it is registered
     label: str = ""
+    queues: tuple[str, ...] = ()  #: ids of those that it takes from
     hello: asyncio.Future[Message] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     tally: Tally = field(default_factory=Tally)  #: what it has counted and nobody has taken yet

@@ -76,6 +76,7 @@ class Child:
     page: Page
     app: Any = None
     turns: Turns | None = None
+    queues: tuple[str, ...] | None = None  #: others than those it began with
     _messages: asyncio.Queue[Message] = field(default_factory=asyncio.Queue)
 
     async def run(self) -> int:
@@ -136,6 +137,8 @@ class Child:
         clock = asyncio.create_task(runner.clock.follow(engine), name="clock")
         try:
             self.turns = Turns(engine, lease, runner, self.page, Gate(self.page, start_window(settings.dead_after)))
+            if self.queues is not None:  # told while it connected
+                self.turns.serve(self.queues)
             gc.collect()
             gc.freeze()
             gc.set_threshold(COLLECT_EVERY, 20, 50)
@@ -153,6 +156,7 @@ class Child:
                 if self.turns is not None and message.get("work"):
                     self.turns.look()
             case "queues":
+                self.queues = tuple(message["queues"])
                 if self.turns is not None:
                     self.turns.serve(message["queues"])
             case "drain":

@@ -25,8 +25,10 @@ async def follow(engine: Engine, names: Iterable[str], ids: tuple[str, ...]) -> 
 
 
 async def turn_to(engine: Engine, children: Iterable[Child], lanes: tuple[Lane, ...]) -> None:
-    """Let every child that works take from these lanes from now on. Raises StorageError."""
-    for child in children:
-        if child.holder and not child.ended.is_set():
+    """Let every child take from these lanes from now on, unless it does so. Raises StorageError: call it again."""
+    queues = tuple(lane.queue for lane in lanes)
+    for child in tuple(children):
+        if child.holder and not child.ended.is_set() and child.queues != queues:
+            child.say("queues", queues=queues)
             await engine.workers.listen(child.holder, lanes)
-            child.say("queues", queues=[lane.queue for lane in lanes])
+            child.queues = queues

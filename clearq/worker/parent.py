@@ -74,6 +74,7 @@ class Parent:
     scrapes: socket.socket | None = None  #: where metrics of its own are served, if anywhere
     token: str = ""  #: that scrapes must bear
     _queue_ids: tuple[str, ...] = ()
+    _limits: Sequence[Sequence[str]] = ()
     _fair: frozenset[str] = frozenset()
     _lane: str = "function"
     _rules: list[CronRule] = field(default_factory=list)
@@ -163,7 +164,8 @@ class Parent:
         self.queues = self.options.queues or tuple(hello["queues"])
         self._fair = frozenset(hello.get("fair", ()))
         self._queue_ids = tuple([await self._queue(name) for name in self.queues])
-        await self._declare_limits(hello.get("limits", ()))
+        self._limits = hello.get("limits", ())
+        await self._declare_limits(self._limits)
         for child in tuple(self.children.values()):
             await self._join(child)
         await warn_of_others(self.engine, self._lanes(), hello["functions"])
@@ -231,6 +233,7 @@ class Parent:
             child.kill()
             return False
         host = socket.gethostname().split(".")[0] or "localhost"
+        child.queues = self._queue_ids
         info = WorkerInfo(
             label="-",
             kind="function",
@@ -250,7 +253,7 @@ class Parent:
                 continue
             child.label, child.page.beat = label, sent
             break
-        child.say("work", holder=child.holder, queues=self._queue_ids)
+        child.say("work", holder=child.holder, queues=child.queues)
         return True
 
     # ---- keeping
@@ -266,8 +269,9 @@ class Parent:
     async def _follow_queues(self) -> None:
         ids = await follow(self.engine, self.queues, self._queue_ids)
         if ids != self._queue_ids:
+            await self._declare_limits(self._limits)
             self._queue_ids = ids
-            await turn_to(self.engine, self.children.values(), self._lanes())
+        await turn_to(self.engine, self.children.values(), self._lanes())
 
     async def _beat(self, child: Child) -> bool:
         if child.suspended:

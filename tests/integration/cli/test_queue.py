@@ -134,7 +134,11 @@ async def test_rm_asks_for_force_while_tasks_wait(shell: Shell, engine: Engine) 
     await shell("queue", "rm", "x", code=exits.CONFLICT)
     lanes = (Lane(queue="x", kind="script"),)
     await engine.workers.register(WorkerInfo(label="h:0", lanes=lanes))
-    assert "h:0 served it" in (await shell("queue", "rm", "x", "--force")).err
+    lanes = (Lane(queue="x", kind="function"),)
+    await engine.workers.register(WorkerInfo(label="h:fn0", kind="function", lanes=lanes))
+    said = (await shell("queue", "rm", "x", "--force")).err
+    assert "h:0 served it; a new queue of that name is served after a restart" in said
+    assert "h:fn0 served it; a new queue of that name is served as well" in said
     await shell("queue", "show", "x", code=exits.NOT_FOUND)
 
 
