@@ -95,10 +95,18 @@ async def test_a_second_clear_takes_what_the_first_passed_over(bench: Bench) -> 
     await fill(bench, 500)
     await bench.call(*CALL)
     await fill(bench, 1300, LATER + 1, "new")
-    await bench.call("tick", LATER, "timer")
-    await bench.call("tick", LATER, "timer")
+    await bench.call("tick", LATER + 2, "timer")
+    await bench.call("tick", LATER + 2, "timer")
     assert (await bench.state())["todo"] == {"clear default": True}
     assert await finish(bench, "1") == 1800, "it has gone on with the first one"
+    assert "q:default" not in await bench.state()
+
+
+async def test_what_was_enqueued_before_the_server_s_clock_was_set_back_is_taken(bench: Bench) -> None:
+    hour = 3_600_000
+    await bench.queued()
+    await fill(bench, 300, at=LATER + hour)
+    assert await finish(bench, "1") == 301
     assert "q:default" not in await bench.state()
 
 

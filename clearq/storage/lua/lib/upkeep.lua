@@ -25,6 +25,12 @@ local function lean_draft(id, now, reason)
   call('PEXPIRE', task_key(id), SET_ASIDE_KEEP)
 end
 
+-- Was it enqueued after the clear began? Then it stays. One from the future came before: the clock was set back.
+local function came_after(enqueued, cleared, now)
+  local at = tonumber(enqueued or '0')
+  return at > cleared and at <= tonumber(now)
+end
+
 -- The tasks of a lane from `offset` on that `cleared` takes in. Returns how many were seen, how many taken.
 local function clear_lane(now, queue, lane, offset, cleared, counts)
   local ids, seen, taken, lean = call('ZRANGE', lane, offset, offset + CLEAR_MOST - 1), 0, 0, {}
@@ -33,7 +39,7 @@ local function clear_lane(now, queue, lane, offset, cleared, counts)
     if clear_cost >= last then break end
     local task = call('HMGET', task_key(id), 'fn', 'x', 'queue', 'enqueued', 'request')
     seen, clear_cost = seen + 1, clear_cost + 1
-    if task[3] == queue and tonumber(task[4] or '0') <= cleared then
+    if task[3] == queue and not came_after(task[4], cleared, now) then
       taken = taken + 1
       if task[1] then counts[task[1]] = (counts[task[1]] or 0) + 1 end
       if task[1] and not task[2] and not task[5] then
@@ -59,7 +65,7 @@ local function clear_some(now, queue, counts)
   local taken = 0
   local function take(id)
     local task = read_state(id)
-    if not task or task.queue ~= queue or tonumber(task.enqueued or '0') > cleared then return end
+    if not task or task.queue ~= queue or came_after(task.enqueued, cleared, now) then return end
     if task.fn then counts[task.fn] = (counts[task.fn] or 0) + 1 end
     draft_again(id, task, now, 'queue cleared', task.fn)
     taken, clear_cost = taken + 1, clear_cost + CLEAR_DEAR
