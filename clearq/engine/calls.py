@@ -65,6 +65,21 @@ class Turn(NamedTuple):
     dead: bool  #: this holder was declared dead; nothing was taken and the ends were refused
     claims: list[Given]
     stale: list[str]  #: ids whose end was refused: somebody else has them
+    coming: bool = False  #: nothing was taken, but something was given whose word is still on its way
+
+
+class Handed(NamedTuple):
+    """A function that was given to a worker while it waited, by whoever enqueued it."""
+
+    number: int  #: counts what was given to this worker, from 1
+    given: Given
+
+
+class Held(NamedTuple):
+    """What a holder answers for."""
+
+    handed: int  #: the number of the last one given to it
+    fences: dict[str, str]  #: by task id
 
 
 class State(NamedTuple):
@@ -120,6 +135,20 @@ def unpacked(entries: list[list[Any]], origins: list[Any]) -> list[Given]:
         name = queue.decode()
         given += [_given(entry, name) for entry in entries[len(given) : len(given) + count]]
     return given
+
+
+def handed(word: bytes) -> Handed:
+    """What stands in the list of a worker: a line of numbers, then the texts in one piece."""
+    head, _, body = word.partition(b"\n")
+    number, at, *lengths = map(int, head.split())
+    texts, start = [], 0
+    for length in lengths:
+        texts.append(body[start : start + length])
+        start += length
+    id, fence, queue, fn, options = texts
+    enqueued = at / 1000
+    names = (id.decode(), fence.decode(), fn.decode())
+    return Handed(number, Given(*names, body[start:], enqueued, 0, 0, options, queue.decode(), enqueued))
 
 
 def _given(entry: list[Any], queue: str) -> Given:

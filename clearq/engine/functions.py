@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from clearq.engine.answers import missing_task, not_fair
-from clearq.engine.calls import Call, End, SetAside, State, Turn, packed, unpacked
+from clearq.engine.calls import Call, End, Handed, Held, SetAside, State, Turn, handed, packed, unpacked
 from clearq.engine.ids import nonce
 from clearq.errors import UsageError
 from clearq.models.queue import slug
@@ -140,13 +140,18 @@ class Functions:
         count: int,
         ends: Sequence[End] = (),
         kinds: str = "fn",
+        *,
+        room: int = 0,
+        taken: int = 0,
     ) -> Turn:
         """Report ends and take up to ``count`` functions of ``queues`` (id and turn each), in one step.
 
+        When less than that was found, up to ``room`` may be given to this holder as they are enqueued, which
+        :meth:`listen` answers; ``taken`` is the number of the last one that it answered.
         Call it again only when it has answered: its ends and its claim are then settled, also after a cut line.
         """
         number = self._numbers[holder] = self._numbers.get(holder, 0) + 1
-        flat: list[bytes | str | int] = ["", holder, nonce(), count, number, kinds, len(queues)]
+        flat: list[bytes | str | int] = ["", holder, nonce(), count, number, kinds, room, taken, len(queues)]
         for queue, turn in queues:
             flat += (queue, turn)
         for end in ends:
@@ -154,7 +159,32 @@ class Functions:
         answer = await self._storage.hot("turn", *flat)
         word, stale, claims = answer[0], answer[1], answer[2] if len(answer) > 2 else []
         origins = answer[3] if len(answer) > 3 else []
-        return Turn(word == b"dead", unpacked(claims, origins), [id.decode() for id in stale])
+        return Turn(word == b"dead", unpacked(claims, origins), [id.decode() for id in stale], word == b"given")
+
+    async def listen(self, holder: str, timeout: float) -> Handed | bool:
+        """Wait, at most ``timeout`` seconds, for a function that is given to this holder; True: it was rung, to look.
+
+        Raises StorageUnavailable; a word that was on its way is lost then: ask for :meth:`held`.
+        """
+        keys = self._storage.keys
+        gifts = keys("given", holder)
+        heard = await self._storage.bell(gifts, keys("bell", holder), timeout=timeout)
+        if heard is None:
+            return False
+        return handed(heard[1]) if heard[0] == gifts else True
+
+    async def held(self, holder: str) -> Held:
+        """What this holder answers for. What :meth:`listen` would still tell of it is told no more."""
+        count, flat = await self._storage.script("strays", holder)
+        return Held(int(count), {id: entry.split(" ", 1)[0] for id, entry in zip(flat[::2], flat[1::2], strict=True)})
+
+    async def withdraw(self, holder: str, taken: int = 0, upto: int = 0) -> tuple[int, int]:
+        """Give this holder nothing more; take back what was given after ``taken``, up to the number ``upto``.
+
+        Returns the number of the last one given, and how many were taken back.
+        """
+        last, back = await self._storage.script("withdraw", "", holder, taken, upto)
+        return int(last), int(back)
 
     async def set_aside(self, *, limit: int = 100) -> list[SetAside]:
         """Functions that are out of retries or were lost too often, the latest first. Kept for a week."""

@@ -91,15 +91,17 @@ class Workers:
         answer = await self._storage.script("beat", "", holder_id, numbers, state, *flat, patience=patience)
         if answer[0] == "gone":
             return Beat(gone=True)
-        stops = int(answer[2])
-        return Beat(stop=tuple(answer[3 : 3 + stops]), lost=tuple(answer[3 + stops :]), work=answer[1] == "1")
+        _, work, given, stops, *ids = answer
+        count = int(stops)
+        return Beat(stop=tuple(ids[:count]), lost=tuple(ids[count:]), work=work == "1", given=int(given))
 
     async def wait_bell(self, holder_id: str, timeout: float) -> bytes:
         """Block until this process is rung, at most ``timeout`` seconds; what the bell says, empty when it was silent.
 
         Raises StorageUnavailable.
         """
-        return await self._storage.bell(self._storage.keys("bell", holder_id), timeout)
+        rung = await self._storage.bell(self._storage.keys("bell", holder_id), timeout=timeout)
+        return rung[1] if rung else b""
 
     async def list(self, *, all: bool = False) -> builtins.list[Worker]:
         """Workers whose heartbeat is younger than ``dead_after``; ``all``: also those of the last day."""

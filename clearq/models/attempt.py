@@ -33,6 +33,7 @@ class Beat(Frozen):
     stop: tuple[str, ...] = ()  #: task ids that shall end
     lost: tuple[str, ...] = ()  #: task ids whose fence is no longer valid
     work: bool = False  #: one of the worker's lanes is not empty
+    given: int = 0  #: functions that were given to the worker so far, without its asking
 
 
 class EnqueueResponse(Frozen):

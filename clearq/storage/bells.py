@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from clearq.errors import StorageUnavailable
 from clearq.settings import mask_url
@@ -21,14 +21,17 @@ class Bells:
         self._all: set[Wire] = set()
         self._idle: list[Wire] = []
 
-    async def wait(self, key: str, timeout: float) -> bytes:
-        """The first entry of the list ``key``, taken; empty if none came. Raises StorageUnavailable."""
+    async def wait(self, keys: Sequence[str], timeout: float) -> tuple[str, bytes] | None:
+        """The first entry of the first of the lists that has one, taken, and which; None if none came.
+
+        Raises StorageUnavailable.
+        """
         wire: Wire | None = None
         try:
             async with asyncio.timeout(timeout + self._answer_within):
                 wire = self._kept() or await self._connect()
                 self._all.add(wire)
-                answer = await wire.call("BLPOP", key, str(timeout))
+                answer = await wire.call("BLPOP", *keys, str(timeout))
         except BaseException as error:
             if wire is not None:
                 self._all.discard(wire)
@@ -40,7 +43,7 @@ class Bells:
             raise
         if wire.open:
             self._idle.append(wire)
-        return answer[1] if answer else b""
+        return (answer[0].decode(), answer[1]) if answer else None
 
     def close(self) -> None:
         """Close all; those who wait get StorageUnavailable."""

@@ -203,12 +203,12 @@ class Storage:
         self._patience.refuse_closed()
         return wire
 
-    async def bell(self, key: str, timeout: float) -> bytes:
-        """Wait until the list ``key`` has an entry, and take it; empty if none came.
+    async def bell(self, *keys: str, timeout: float) -> tuple[str, bytes] | None:
+        """Wait until one of the lists has an entry, and take it: which list, and the entry; None if none came.
 
         Raises StorageUnavailable; it is not repeated, whoever waits looks at the truth again anyway.
         """
-        return await self._bells.wait(key, timeout)
+        return await self._bells.wait(keys, timeout)
 
     async def block(self, *arguments: Argument, timeout: float) -> Any:
         """One blocking command on a connection of its own; ``timeout`` is the one given to the command.

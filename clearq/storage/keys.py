@@ -45,13 +45,16 @@ PATTERNS = (
     KeyPattern("timers", "zset", "permits of rates, by the time (ms) they come back"),
     KeyPattern("waiters:<task>", "set", "clients that wait for the task's end; expires"),
     KeyPattern("workers", "zset", "workers by last heartbeat (ms)"),
-    KeyPattern("worker:<worker>", "hash", "label, host, lanes, GPUs, metrics; kept a day after its end"),
+    KeyPattern(
+        "worker:<worker>", "hash", "label, host, lanes, GPUs, metrics, counts of what was given to it; kept a day"
+    ),
     KeyPattern("declared:<digest>", "string", "names of the functions that an app declares (JSON); expires"),
     KeyPattern("labels", "hash", "worker label to the id of the living worker that carries it"),
     KeyPattern("beats", "hash", "heartbeat counter of every lease holder"),
     KeyPattern("own:<holder>", "hash", "task id to fence, order score and stop mark of each attempt it answers for"),
     KeyPattern("idle:<lane>", "zset", "workers that found the lane empty"),
     KeyPattern("bell:<process>", "list", "wakes one process: `1`, or a small result it waits for; 8 entries, 60 s"),
+    KeyPattern("given:<worker>", "list", "functions given to a worker that waited, until it has read of them"),
     KeyPattern("gpus:<host>", "hash", "GPU UUID to the task and fence that hold it, or that it is draining after"),
     KeyPattern("log:<task>", "stream", "console output: at, stream, text; capped tail"),
     KeyPattern("scalars:<task>", "hash", "metric to: last min max iteration count"),

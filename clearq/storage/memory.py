@@ -124,19 +124,21 @@ class MemoryStorage(Storage):
         """One blocking command. The bell is waited for without fakeredis, which does not let go when cancelled."""
         if arguments[0] != "BLPOP":
             return await super().block(*arguments, timeout=timeout)
-        key = arguments[1]
+        _, *keys, _ = arguments
         with self._server.sleeper() as changed, suppress(TimeoutError):
             async with asyncio.timeout(timeout):
-                while (value := await self.command("LPOP", key)) is None:
+                while True:
+                    for key in keys:
+                        if (value := await self.command("LPOP", key)) is not None:
+                            return [key, value]
                     await changed.wait()
                     changed.clear()
-                return [key, value]
         return None
 
-    async def bell(self, key: str, timeout: float) -> bytes:
-        """Wait for an entry of the list and take it."""
-        answer = await self.block("BLPOP", key, timeout, timeout=timeout)
-        return str(answer[1]).encode("utf-8", "surrogateescape") if answer else b""
+    async def bell(self, *keys: str, timeout: float) -> tuple[str, bytes] | None:
+        """Wait for an entry of one of the lists and take it."""
+        answer = await self.block("BLPOP", *keys, timeout, timeout=timeout)
+        return (str(answer[0]), str(answer[1]).encode("utf-8", "surrogateescape")) if answer else None
 
     async def _pass_time(self) -> None:
         """Let keys expire by as much earlier as the clock has moved."""

@@ -153,8 +153,8 @@ class Child:
     def _heard(self, message: Message) -> None:
         match message["say"]:
             case "look":
-                if self.turns is not None and message.get("work"):
-                    self.turns.look()
+                if self.turns is not None:
+                    self.turns.told(message.get("work", False), message.get("given", 0))
             case "queues":
                 self.queues = tuple(message["queues"])
                 if self.turns is not None:

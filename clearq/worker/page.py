@@ -17,7 +17,7 @@ from clearq.clock import MonotonicClock, boottime
 
 _NUMBERS = 16
 _SIZE = _NUMBERS * 8
-_BEAT, _RUNNING, _READY, _DONE, _FAILED, _EMPTY, _RAN, _LAGGED, _DEADLINE = range(9)
+_BEAT, _RUNNING, _READY, _DONE, _FAILED, _EMPTY, _RAN, _LAGGED, _DEADLINE, _TAKEN, _WITHDRAWN, _SIGN = range(12)
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,33 @@ class Page:
     @deadline.setter
     def deadline(self, value: float) -> None:
         self._numbers[_DEADLINE] = value
+
+    @property
+    def taken(self) -> int:
+        """The child: the last of those given to it that it has heard of."""
+        return int(self._numbers[_TAKEN])
+
+    @taken.setter
+    def taken(self, number: int) -> None:
+        self._numbers[_TAKEN] = number
+
+    @property
+    def withdrawn(self) -> int:
+        """The parent: up to here, what was given to the child and not taken goes to others."""
+        return int(self._numbers[_WITHDRAWN])
+
+    @withdrawn.setter
+    def withdrawn(self, number: int) -> None:
+        self._numbers[_WITHDRAWN] = number
+
+    @property
+    def sign(self) -> float:
+        """When the child gave its last sign of life, on the boot-time clock; 0 before it works."""
+        return self._numbers[_SIGN]
+
+    @sign.setter
+    def sign(self, value: float) -> None:
+        self._numbers[_SIGN] = value
 
     @property
     def load(self) -> Load:

@@ -42,6 +42,7 @@ from clearq.worker.brood import Child
 from clearq.worker.burst import until_idle
 from clearq.worker.counts import Counts
 from clearq.worker.follow import follow, turn_to
+from clearq.worker.hanging import Hanging
 from clearq.worker.link import Message
 from clearq.worker.neighbours import warn_of_others
 from clearq.worker.options import WorkerOptions
@@ -114,6 +115,7 @@ class Parent:
                 self._job(self._look_after(number), f"child {number}")
             self._job(self._beat_always(), "heartbeat")
             duties.start(Duty("queues", self.engine.storage.settings.heartbeat, self._follow_queues))
+            self._job(Hanging(self.engine.functions, self.children.values).run(), "hanging")
             self._job(self.counts.run(self), "counts")
             if self.scrapes is not None:
                 where = await stack.enter_async_context(serving(self.scrapes, self.metrics, self.token))
@@ -298,7 +300,7 @@ class Parent:
             return True
         if not child.ended.is_set():
             child.page.beat = sent
-            child.say("look", work=beat.work)
+            child.say("look", work=beat.work, given=beat.given)
         return True
 
     async def _look_after(self, number: int) -> None:

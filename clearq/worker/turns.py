@@ -17,6 +17,7 @@ from clearq.clock import MonotonicClock, boottime
 from clearq.engine import Engine
 from clearq.engine.calls import End, Given, Turn
 from clearq.errors import StorageError
+from clearq.worker.gifts import Gifts
 from clearq.worker.page import Gate, Load, Page
 from clearq.worker.runner import Runner
 
@@ -39,9 +40,6 @@ TEND = 0.25
 
 #: Seconds of rest after an answer that makes no sense.
 REST = 0.5
-
-#: Seconds that one wait for the bell lasts.
-BELL = 30.0
 
 
 class Gone(Exception):
@@ -82,6 +80,7 @@ class Turns:
         self._draining = False
         self._aside = 0.0
         self._leave = False
+        self._gifts = Gifts(engine.functions, lease.holder, page, self._take, self.look)
         self._check: asyncio.TimerHandle | None = None
         self._checks: set[asyncio.Task[None]] = set()
         runner.report = self._ended
@@ -91,12 +90,16 @@ class Turns:
 
     async def run(self) -> None:
         """Take turns until drained and nothing is left to report. Raises Gone."""
-        helpers = [asyncio.create_task(self._listen(), name="bell"), asyncio.create_task(self._tend(), name="tend")]
+        self._page.sign = self._clock()
+        listening = asyncio.create_task(self._gifts.listen(), name="bell")
+        helpers = [listening, asyncio.create_task(self._tend(), name="tend")]
         try:
             while not (self._draining and not self._ends and not self._runner.calls):
                 if not self._ends and not self._look:
                     self._wake.clear()
                     await self._wake.wait()
+                if self._gifts.astray:
+                    await self._find_strays()
                 await self._turn()
         finally:
             for helper in [*helpers, *self._checks]:
@@ -115,6 +118,12 @@ class Turns:
         self._queues[:] = [(queue, BATCH) for queue in queues]
         self._look = True
         self._wake.set()
+
+    def told(self, work: bool, given: int) -> None:
+        """What the parent's heartbeat has heard: there is work; so many functions were given to us so far."""
+        self._gifts.told(given)
+        if work:
+            self.look()
 
     def drain(self, grace: float) -> None:
         """Claim nothing more, hand back what has not begun; after ``grace`` seconds also what has not ended."""
@@ -141,14 +150,16 @@ class Turns:
         now = self._clock()
         count = 0 if self._draining or self._leave else self._room(len(ends), now)
         self._sent, self._look, self._leave = now, False, False
+        lease, room, taken = self._lease, self._free(), self._gifts.taken
         try:
-            turn = await self._engine.functions.turn(self._lease.holder, self._queues, count, ends, self._lease.kinds)
+            turn = await self._engine.functions.turn(
+                lease.holder, self._queues, count, ends, lease.kinds, room=room, taken=taken
+            )
         except StorageError as error:
             log.warning("%s", error)
             self._ends[:0] = ends
             await asyncio.sleep(REST)
-            await self._find_strays()
-            self._look = True
+            self._gifts.astray = self._look = True
             return
         if turn.dead or turn.stale:
             self._refused(turn, ends)
@@ -165,11 +176,29 @@ class Turns:
                 self._start()
             if len(turn.claims) == count:
                 self._look = self._room(len(self._ends), now) > 0
-        elif count:
+        elif count and not turn.coming:
             self._load = replace(self._load, empty=self._load.empty + 1)
         if len(turn.claims) < count and now < self._aside:
             self._look = self._leave = True  # a turn that claims nothing leaves the idle
         self._write()
+
+    def _free(self) -> int:
+        """How many could begin at once."""
+        if self._draining or not self._gate.open:
+            return 0
+        return max(0, self._runner.concurrency - len(self._runner.calls) - len(self._ready))
+
+    def _take(self, given: Given) -> None:
+        """It was given to us while we waited."""
+        if self._draining:
+            self._give_back(given)
+        else:
+            if not self._ready:
+                self._moved = self._clock()
+            self._ready.append(given)
+            self._start()
+        self._look = True
+        self._wake.set()
 
     def _room(self, ended: int, now: float) -> int:
         """How many to claim: what can run at once, and ahead as many as have ended in a short while."""
@@ -226,23 +255,12 @@ class Turns:
 
     # ---- beside the turns
 
-    async def _listen(self) -> None:
-        pause = 0.1
-        while True:
-            try:
-                if await self._engine.workers.wait_bell(self._lease.holder, BELL):
-                    self.look()
-                pause = 0.1
-            except StorageError:
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, 2.0)
-
     async def _tend(self) -> None:
         """Start what waited for a heartbeat; hand back what waits for a slot for too long; look for stops."""
         heartbeat, checked = self._engine.storage.settings.heartbeat, self._clock()
         while True:
             await asyncio.sleep(TEND)
-            now = self._clock()
+            now = self._page.sign = self._clock()
             self._page.deadline = self._runner.deadline
             if self._ready and self._gate.open:
                 self._start()
@@ -278,13 +296,15 @@ class Turns:
                 self._runner.lose(id, fences[id])
 
     async def _find_strays(self) -> None:
-        """After an answer that did not reach us: hand back what was claimed for us without our knowing."""
+        """Words that did not reach us: hand back what became ours without our knowing."""
+        try:
+            held = await self._gifts.find()
+        except StorageError as error:
+            log.debug("%s", error)
+            await asyncio.sleep(REST)
+            return
         known = {given.id for given in self._ready} | self._runner.calls.keys() | {end.id for end in self._ends}
         known |= self._runner.unknown.waiting
-        try:
-            held = await self._engine.claims.own(self._lease.holder)
-        except StorageError:
-            return
         for id, fence in held.items():
             if id not in known:
                 self._ends.append(End(id, fence, "release", b"", "handed back, its claim went astray"))

@@ -60,6 +60,14 @@ async def block(seconds: float) -> str:
     time.sleep(seconds)
     return "blocked"
 
+@app.task(name="block_when_free")
+async def block_when_free(seconds: float) -> str:
+    mark("begin")
+    await gate("go")
+    mark("blocks")
+    time.sleep(seconds)
+    return "blocked"
+
 @app.task(name="block_with_timeout", timeout=0.2, losses=0)
 async def block_with_timeout() -> None:
     mark("blocked")

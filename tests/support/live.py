@@ -174,6 +174,16 @@ class LiveSystem:
         info = WorkerInfo(label="mailer", host="lab1", host_id=HOST, lanes=(Lane(queue="mail", kind="function"),))
         turn = await functions.turn(await self.engine.workers.register(info), [("mail", 1)], 1)
         assert len(turn.claims) == 1
+        await self._given("given", "hello")
+
+    async def _given(self, queue: str, function: str) -> None:
+        """One that was given to a worker that waited for it."""
+        id = (await self.engine.queues.create(queue)).id
+        info = WorkerInfo(label="waiter", host="lab1", host_id=HOST, lanes=(Lane(queue=id, kind="function"),))
+        worker = await self.engine.workers.register(info)
+        await self.engine.functions.turn(worker, [(id, 1)], 1, room=1)
+        await self.engine.functions.enqueue_many([Call(new_id(), function, b"[]", queue)])
+        assert await self.engine.functions.withdraw(worker, 1, 1) == (1, 0)
 
     async def _blobs(self) -> None:
         """One in Redis that is used, and a file that the sweeper finds unused."""

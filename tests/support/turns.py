@@ -81,9 +81,8 @@ class FairQueue:
         ends: list[Any] = []
         for id in (list(self.running) if ids is None else ids) if how else []:
             ends += [id, self.running.pop(id), how, "{}", "", ""]
-        answer = await self.bench.call(
-            "turn", self.now, WORKER, f"n{self.number}", count, self.number, "fn", 1, self.name, max(count, 1), *ends
-        )
+        claim = (WORKER, f"n{self.number}", count, self.number, "fn", 0, 0)
+        answer = await self.bench.call("turn", self.now, *claim, 1, self.name, max(count, 1), *ends)
         assert answer[1] == []
         claims = answer[2] if len(answer) > 2 else []
         self.running |= {claim[0]: claim[1] for claim in claims}

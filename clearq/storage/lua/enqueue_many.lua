@@ -8,16 +8,20 @@
 --   with the task)
 -- Touches t:<id>, permits:<queue>, fair:<queue> (hashes), limit.held:*, limit.lane:*, fn:<queue> / fn.<app>:<queue> / delayed (zset), unique:<key> (string), after:<id>,
 --   waits:<queue> (sets),
---   idle:<lane> (zset), bell:<process> (list), queues, queue:<queue> (hashes), events.fn (stream)
+--   idle:<lane> (zset), bell:<process>, given:<w> (lists), own:<w>, worker:<w>, queues, queue:<queue> (hashes),
+--   events.fn (stream)
 -- RETURNS one word a task: {'queued'} (also for the same task again) | {'duplicate'} and the id that holds the key
 --   | {'exists'} (another task has that id) | {'no_parent', id} or
 --   {'not_fair', queue} (it takes no keys) for the whole call, which then does nothing
 -- @include base
 -- @include order
 -- @include queues
+-- @include give
 -- @later limits
 -- @later tasks
 -- @later parents
+local GIVEN_AT_ONCE = 8 -- more than that go through the lane, where one turn takes many
+
 local tasks, given, i = {}, {}, 2
 while i <= #ARGV do
   local entry = { id = ARGV[i], queue = ARGV[i + 1], slug = ARGV[i + 2], fn = ARGV[i + 3], args = ARGV[i + 4],
@@ -98,7 +102,8 @@ end
 for queue, entries in pairs(arrivals) do
   local paused, base = unpack(call('HMGET', queue_key(queue), 'paused', 'fair'))
   local book = base and later().open_fair(queue, base)
-  local place, lanes = book and 0 or next_places(queue, #entries), {}
+  local place, lanes, woken = book and 0 or next_places(queue, #entries), {}, {}
+  local may_give = not paused and not book and #entries <= GIVEN_AT_ONCE
   for _, entry in ipairs(entries) do
     local score = book and later().fair_score(book, entry.id, entry)
       or int((1000 - tonumber(entry.priority ~= '' and entry.priority or '0')) * BAND + place)
@@ -106,20 +111,25 @@ for queue, entries in pairs(arrivals) do
       later().admit(entry.id, entry, queue, score)
     else
       local lane = lane_of(queue, entry.fn, entry.app)
-      local flat = lanes[lane]
-      if not flat then
-        flat = {}
-        lanes[lane] = flat
+      local flat, is_given = lanes[lane], false
+      if may_give and not flat and not entry.unique then
+        is_given, woken[lane] = give(lane, queue, entry.id, entry, score, now)
       end
-      flat[#flat + 1] = score
-      flat[#flat + 1] = entry.id
+      if not is_given then
+        if not flat then
+          flat = {}
+          lanes[lane] = flat
+        end
+        flat[#flat + 1] = score
+        flat[#flat + 1] = entry.id
+      end
     end
     place = place + STEP
   end
   if book then later().save_fair(book) end
   for lane, flat in pairs(lanes) do
     for i = 1, #flat, 1000 do call('ZADD', P .. lane, unpack(flat, i, math.min(i + 999, #flat))) end
-    if not paused then ring_lane(lane, math.min(#flat / 2, 100)) end
+    if not paused then ring_lane(lane, math.min(#flat / 2, 100) - (woken[lane] or 0)) end
   end
 end
 emit_functions(now, 'queued', counts)

@@ -1,13 +1,15 @@
 -- One turn of a function worker: it reports the attempts that ended and takes the next ones, in one step.
--- KEYS[1] meta (hash)   ARGV: now, holder, nonce, count, this claim's number, kinds of lanes (fn, fn.<app>), count of
---   queues, queue id and turn of each (as in claim_many), then for each end: id, fence, how (complete retry fail
---   stop release), payload (result or error), reason, pause in ms or lifetime of the result in ms ('' default)
+-- KEYS[1] meta (hash)   ARGV: now, holder, nonce, count, this claim's number, kinds of lanes (fn, fn.<app>), how many
+--   it could begin at once (so many may be given to it while it is idle), number of the last one given that it has
+--   heard of, count of queues, queue id and turn of each (as in claim_many), then for each end: id, fence, how
+--   (complete retry fail stop release), payload (result or error), reason, pause in ms or lifetime of the result in
+--   ms ('' default)
 -- Touches lanes, idle:<lane>, delayed, dead (zsets), t:<id>, own:<w>, queue:<queue>, fair:<queue>, worker:<w> (hashes), waiters:<id>
 --   (set), unique:<key> (string), bell:<process> (list), events.fn (stream)
 -- RETURNS {word, ids whose fence is stale, claims: {id, fence, fn, args, enqueued, failures, losses, options, since when
 --   it has been ready (only where later than enqueued)}..., with claims only: {queue and number of
 --   claims in a row of it...}} with
---   the word {'claimed'}, {'empty'}, {'dead'} (declared dead: nothing was taken, ends are refused) or {'late'}
+--   the word {'claimed'}, {'empty'}, {'given'} (empty, and some that were given are on their way), {'dead'} (declared dead: nothing was taken, ends are refused) or {'late'}
 -- @include base
 -- @include order
 -- @include tasks
@@ -23,8 +25,8 @@ pass_when_full()
 if call('HEXISTS', P .. 'beats', w) == 0 then return { 'dead', {} } end
 local now = clock(ARGV[1])
 local own = P .. 'own:' .. w
-local queues = tonumber(ARGV[7])
-local first_end = 8 + 2 * queues
+local queues = tonumber(ARGV[9])
+local first_end = 10 + 2 * queues
 local stale, ended, finished, running, limited, fair = {}, {}, {}, {}, false, false
 
 -- A lean task has no `x`: nothing of the long list is set on it, so nothing of it is read.
@@ -193,7 +195,7 @@ end
 
 local function claim_next(held)
   local open, left = {}, count
-  for i = 8, first_end - 1, 2 do
+  for i = 10, first_end - 1, 2 do
     if call('HEXISTS', queue_key(ARGV[i]), 'paused') == 0 then open[#open + 1] = { ARGV[i], tonumber(ARGV[i + 1]) } end
   end
   while #open > 0 and left > 0 do
@@ -220,7 +222,9 @@ end
 
 local word = 'late'
 local worker = P .. 'worker:' .. w
-local last, last_nonce = unpack(call('HMGET', worker, 'claim', 'claim_nonce'))
+local last, last_nonce, sent, withdrawn = unpack(call('HMGET', worker, 'claim', 'claim_nonce', 'given', 'withdrawn'))
+local heard = math.max(tonumber(ARGV[8]), tonumber(withdrawn or '0'))
+local coming = math.max(0, tonumber(sent or '0') - heard) -- given to it, and it knows nothing of them yet
 if last_nonce == nonce then
   repeat_claim()
   word = #claims > 0 and 'claimed' or 'empty'
@@ -228,13 +232,15 @@ elseif number > tonumber(last or '0') then
   if upkeep_due(now) then later().upkeep(now) end
   local held = {}
   if count > 0 then
-    call('HSET', worker, 'claim', ARGV[5], 'claim_nonce', nonce)
+    count = math.max(0, count - coming)
     claim_next(held)
+    call('HSET', worker, 'claim', ARGV[5], 'claim_nonce', nonce, 'taken', ARGV[8],
+      'room', int(math.max(heard, heard + tonumber(ARGV[7]) - #claims)))
     if fair then later().save_turns() end
     for i = 1, #held, 1000 do call('HSET', own, unpack(held, i, math.min(i + 999, #held))) end
   end
-  word = #claims > 0 and 'claimed' or 'empty'
-  for i = 8, first_end - 1, 2 do
+  word = #claims > 0 and 'claimed' or coming > 0 and 'given' or 'empty'
+  for i = 10, first_end - 1, 2 do
     for _, kind in ipairs(kinds) do
       local lane = kind .. ':' .. ARGV[i]
       if #claims < count then

@@ -149,6 +149,31 @@ async def test_code_that_blocks_the_loop_keeps_its_lease(workers: Workers) -> No
     assert workers.marks["begin "] == 1
 
 
+async def test_what_is_given_to_a_process_that_hangs_goes_to_another(workers: Workers) -> None:
+    await workers.start()
+    await workers.start()
+    storage = workers.engine.storage
+
+    async def both_wait() -> bool:
+        return int(await storage.command("ZCARD", storage.keys("idle", "fn:default"))) == 2
+
+    await until(both_wait, "both workers wait")
+    blocking = await workers.enqueue("block_when_free", 8)
+    await workers.marked("begin", 1)
+    await until(both_wait, "both wait, and the one that runs it came last")
+    workers.go()
+    await workers.marked("blocks", 1)
+    id = await workers.enqueue("count", 1)
+    assert (await workers.fields(id))["fence"].startswith("1.g"), "it was given to the one that hangs"
+    [state] = await workers.ended(id)
+    assert state.status == "completed"
+    assert (await workers.engine.functions.states([blocking]))[0].status == "in_progress"
+    assert (await workers.ended(blocking))[0].result == b'"blocked"'
+    assert (await workers.ended(await workers.enqueue("count", 2)))[0].status == "completed"
+    assert (workers.marks["count 1"], workers.marks["begin "]) == (1, 1)
+    assert "losses" not in await workers.fields(id)
+
+
 async def test_code_that_holds_the_interpreter_keeps_its_lease(workers: Workers) -> None:
     await workers.start()
     await workers.start()

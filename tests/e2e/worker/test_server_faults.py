@@ -75,6 +75,23 @@ async def test_replies_that_are_cut_lose_and_double_nothing(
     assert workers.marks == {f"count {number}": 1 for number in range(300)}
 
 
+async def test_words_of_what_is_given_that_are_cut_lose_and_double_nothing(
+    settings: Settings, engine: Engine, server: ValkeyProcess, tmp_path: Path
+) -> None:
+    """An idle worker is given one after the other; again and again the line breaks under the word of it."""
+    async with CuttingProxy("127.0.0.1", server.port) as proxy:
+        url = server.tcp_url.replace(f":{server.port}/", f":{proxy.port}/")
+        workers = Workers(settings.model_copy(update={"url": SecretStr(url)}), engine, tmp_path)
+        await workers.start()
+        for number in range(20):
+            proxy.cut_replies = number % 2
+            [state] = await workers.ended(await workers.enqueue("count", number))
+            assert int(state.result) == number
+        await workers.close()
+    assert proxy.cuts >= 5
+    assert workers.marks == {f"count {number}": 1 for number in range(20)}
+
+
 async def test_a_client_whose_replies_are_cut_in_the_middle(
     workers: Workers, settings: Settings, server: ValkeyProcess
 ) -> None:

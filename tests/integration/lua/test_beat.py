@@ -12,14 +12,14 @@ async def test_a_supervisor_counts_on(bench: Bench) -> None:
     fence = await bench.running()
     for count in ("2", "3"):
         call = ("beat", LATER, SUPERVISOR, "", "", TASK, fence)
-        await bench.check(*call, answer=["ok", "0", "0"], changed={"beats": {SUPERVISOR: count}})
+        await bench.check(*call, answer=["ok", "0", "0", "0"], changed={"beats": {SUPERVISOR: count}})
 
 
 async def test_a_worker_is_seen_and_says_how_it_is(bench: Bench) -> None:
     await bench.worker()
     await bench.check(
         *("beat", LATER, WORKER, '{"cpu":5.0}', "idle"),
-        answer=["ok", "0", "0"],
+        answer=["ok", "0", "0", "0"],
         changed={
             "beats": {WORKER: "2"},
             "workers": {WORKER: LATER},
@@ -42,7 +42,7 @@ async def test_a_worker_is_seen_and_says_how_it_is(bench: Bench) -> None:
 async def test_it_says_whether_there_is_work(bench: Bench, lanes: str, work: str) -> None:
     await bench.worker(lanes=lanes)
     await bench.queued()
-    assert await bench.call("beat", LATER, WORKER, "", "") == ["ok", work, "0"]
+    assert await bench.call("beat", LATER, WORKER, "", "") == ["ok", work, "0", "0"]
 
 
 async def test_it_says_what_shall_end_and_what_is_no_longer_held(bench: Bench) -> None:
@@ -53,7 +53,7 @@ async def test_it_says_what_shall_end_and_what_is_no_longer_held(bench: Bench) -
     await bench.call("release", NOW, "t3", third, "", "")
     call = ("beat", LATER, WORKER, "", "", "t1", first, "t2", second, "t3", third, "t1", "9.x", "nobody", "1.x")
     seen = {"beats": {WORKER: "2"}, "workers": {WORKER: LATER}}
-    await bench.check(*call, answer=["ok", "1", "1", "t2", "t3", "t1", "nobody"], changed=seen)
+    await bench.check(*call, answer=["ok", "1", "0", "1", "t2", "t3", "t1", "nobody"], changed=seen)
 
 
 async def test_one_that_was_declared_dead_is_gone(bench: Bench) -> None:
@@ -70,7 +70,7 @@ async def test_it_promotes_what_is_due(bench: Bench) -> None:
     await bench.queued("later", delay="5001")
     await bench.check(
         *("beat", LATER, WORKER, "", ""),
-        answer=["ok", "0", "0"],
+        answer=["ok", "0", "0", "0"],
         changed={
             "beats": {WORKER: "2"},
             "workers": {WORKER: LATER},

@@ -141,7 +141,7 @@ async def test_a_task_of_that_id_is_not_enqueued_twice(bench: Bench) -> None:
 
 async def test_an_idle_worker_is_rung(bench: Bench) -> None:
     await bench.worker("w", "fn:default")
-    await bench.call("turn", NOW, "w", "n", 5, 1, "fn", 1, "default", 5)
+    await bench.call("turn", NOW, "w", "n", 5, 1, "fn", 0, 0, 1, "default", 5)
     await defined(bench)
     await bench.call(*fire())
     state = await bench.state()

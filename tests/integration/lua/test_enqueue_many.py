@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from clearq.engine.calls import Given, Handed, handed
 from tests.support.bench import LATER, NOW, TASK, Bench, score
 from tests.support.state import GONE
 
@@ -121,12 +122,92 @@ async def test_a_parent_that_failed_already_gives_what_the_rule_says(bench: Benc
 async def test_an_idle_worker_is_rung_once_for_each(bench: Bench) -> None:
     for worker in ("w1", "w2", "w3"):
         await bench.worker(worker, "fn:default")
-        await bench.call("turn", NOW, worker, "n", 5, 1, "fn", 1, "default", 5)
+        await bench.call("turn", NOW, worker, "n", 5, 1, "fn", 0, 0, 1, "default", 5)
     await bench.call("enqueue_many", LATER, *one("a"), *one("b"))
     state = await bench.state()
     assert sorted(key for key in state if key.startswith("bell:")) == ["bell:w2", "bell:w3"]
     assert state["idle:fn:default"] == {"w1": NOW}
-    assert GONE is not None
+
+
+async def idle(bench: Bench, worker: str = "w", room: int = 1, lanes: str = "fn:default") -> None:
+    """A worker that found nothing, and could begin so many."""
+    await bench.worker(worker, lanes)
+    await bench.call("turn", NOW, worker, "n", 5, 1, lanes.partition(":")[0], room, 0, 1, "default", 5)
+
+
+async def test_a_worker_that_waits_is_given_it_at_once(bench: Bench) -> None:
+    await idle(bench)
+    fence = f"1.g1x{LATER}"
+    options = '{"timeout":5}'
+    word = f"1 {LATER} 4 {len(fence)} 7 5 13\n{TASK}{fence}defaultapp.f{options}[1]"
+    await bench.check(
+        "enqueue_many",
+        LATER,
+        *one(options=options),
+        answer=["queued"],
+        changed={
+            f"t:{TASK}": lean(x="1", options=options, status="in_progress", fence=fence, holder="w"),
+            "own:w": {TASK: f"{fence} {score(1)}"},
+            "worker:w": {"given": "1"},
+            "idle:fn:default": GONE,
+            "given:w": [word],
+            "queue:default": {"place": "16", "running": "1"},
+            "events.fn": batch(),
+        },
+    )
+    assert handed(word.encode()) == Handed(
+        1, Given(TASK, fence, "app.f", b"[1]", LATER / 1000, 0, 0, options.encode(), "default", LATER / 1000)
+    )
+    await bench.refuse("enqueue_many", LATER, *one(options=options), answer=["queued"])
+
+
+async def test_no_more_is_given_than_there_is_room(bench: Bench) -> None:
+    await idle(bench, "full", room=0)
+    await bench.call("enqueue_many", LATER, *one("a"))
+    state = await bench.state()
+    assert (state["fn:default"], state["bell:full"]) == ({"a": score(1)}, ["1"])
+
+
+async def test_nothing_that_waits_is_overtaken(bench: Bench) -> None:
+    await bench.call("enqueue_many", NOW, *one("first"))
+    await bench.call("queue_pause", NOW, "default", "me", "", "")
+    await idle(bench)
+    await bench.command("HDEL", "queue:default", "paused")
+    await bench.call("enqueue_many", LATER, *one("second", priority="9"))
+    state = await bench.state()
+    assert set(state["fn:default"]) == {"first", "second"}
+    assert state["bell:w"] == ["1"]
+
+
+@pytest.mark.parametrize("extra", [{"unique": "k"}, {"limits": "k"}, {"after": "parent"}])
+async def test_what_needs_more_than_a_claim_goes_through_its_lane(bench: Bench, extra: dict[str, str]) -> None:
+    await bench.call("enqueue_many", NOW, *one("parent", "elsewhere"))
+    await idle(bench)
+    await bench.call("enqueue_many", LATER, *one(**extra))
+    assert "given:w" not in await bench.state()
+
+
+async def test_nothing_is_given_of_a_paused_queue(bench: Bench) -> None:
+    await idle(bench)
+    await bench.call("queue_pause", NOW, "default", "me", "", "")
+    await bench.call("enqueue_many", LATER, *one())
+    state = await bench.state()
+    assert "given:w" not in state
+    assert set(state["fn:default"]) == {TASK}
+
+
+async def test_a_batch_is_given_one_by_one_as_far_as_it_goes(bench: Bench) -> None:
+    await idle(bench, "w1", room=5)
+    await idle(bench, "w2", room=5)
+    await idle(bench, "other", room=5, lanes="fn.other:default")
+    await bench.call("enqueue_many", LATER, *one("a"), *one("b"), *one("c"), *one("d", app="other"))
+    state = await bench.state()
+    assert {key: set(state[f"own:{key}"]) for key in ("w1", "w2", "other")} == {
+        "w2": {"a"},
+        "w1": {"b"},
+        "other": {"d"},
+    }
+    assert state["fn:default"] == {"c": score(3)}
 
 
 async def test_a_key_needs_a_fair_queue_or_makes_one(bench: Bench) -> None:

@@ -105,6 +105,8 @@ async def test_ends_and_beats_pass(full: Bench, fair: bool) -> None:
         (("claim_task", LATER, "new", "n", "claimed", "0", "default", "1", HOST, "b", "g9"), "claimed"),
         (("claim_many", LATER, "wf", "n", 1, 9, "fn", "default", 1), "claimed"),
         (("claim_many", LATER, "wf", "n2", 1, 10, "fn", "services", 1), "empty"),
+        (("strays", "wf"), "0"),
+        (("withdraw", LATER, "wf", 0, 1), "0"),
         (("stop", LATER, "waits too", "enough"), "stopped"),
         (("dequeue", LATER, "due"), "dequeued"),
         (("unregister", LATER, SUPERVISOR), "gone"),

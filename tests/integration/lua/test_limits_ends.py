@@ -31,7 +31,8 @@ def ended_in_a_turn(how: str) -> Way:
     async def way(bench: Bench) -> None:
         fence = await bench.function(limits=KEYS, x="1")
         await follow(bench)
-        answer = await bench.call("turn", LATER, WORKER, "n", 0, 9, "fn", 1, QUEUE, 1, TASK, fence, how, "{}", "", "")
+        end = (TASK, fence, how, "{}", "", "")
+        answer = await bench.call("turn", LATER, WORKER, "n", 0, 9, "fn", 0, 0, 1, QUEUE, 1, *end)
         assert answer[1] == []
 
     return way

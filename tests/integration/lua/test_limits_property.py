@@ -42,7 +42,7 @@ class World:
             del self.running[id]
         nonce = f"n{self.number}"
         answer = await self.bench.call(
-            "turn", self.now, WORKER, nonce, count, self.number, "fn", 1, "default", max(count, 1), *flat
+            "turn", self.now, WORKER, nonce, count, self.number, "fn", 0, 0, 1, "default", max(count, 1), *flat
         )
         assert answer[1] == []
         for claim in answer[2] if len(answer) > 2 else []:

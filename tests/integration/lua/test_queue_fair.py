@@ -35,17 +35,17 @@ async def test_what_runs_keeps_its_place_through_both(bench: Bench) -> None:
     """Scores from before are met again: they come first."""
     await bench.call("enqueue_many", NOW, *one("a", "q"), *one("b", "q"))
     await bench.worker(lanes="fn:q")
-    word, _, claims, _ = await bench.call("turn", NOW, "w", "n1", 2, 1, "fn", 1, "q", 2)
+    word, _, claims, _ = await bench.call("turn", NOW, "w", "n1", 2, 1, "fn", 0, 0, 1, "q", 2)
     assert word == "claimed"
     await bench.call("queue_fair", NOW, "q", "1")
     await bench.call("enqueue_many", NOW, *one("c", "q", fair="k"))
     fences = {claim[0]: claim[1] for claim in claims}
-    await bench.call("turn", LATER, "w", "n2", 0, 2, "fn", 1, "q", 1, "a", fences["a"], "release", "", "", "")
+    await bench.call("turn", LATER, "w", "n2", 0, 2, "fn", 0, 0, 1, "q", 1, "a", fences["a"], "release", "", "", "")
     assert list((await bench.state())["fn:q"]) == ["a", "c"]
-    word, _, claims, _ = await bench.call("turn", NOW, "w", "n3", 2, 3, "fn", 1, "q", 2)
+    word, _, claims, _ = await bench.call("turn", NOW, "w", "n3", 2, 3, "fn", 0, 0, 1, "q", 2)
     fences |= {claim[0]: claim[1] for claim in claims}
     await bench.call("queue_fair", NOW, "q", "0")
     await bench.call("enqueue_many", NOW, *one("d", "q"))
-    await bench.call("turn", LATER, "w", "n4", 0, 4, "fn", 1, "q", 1, "c", fences["c"], "release", "", "", "")
-    await bench.call("turn", LATER, "w", "n5", 0, 5, "fn", 1, "q", 1, "b", fences["b"], "release", "", "", "")
+    await bench.call("turn", LATER, "w", "n4", 0, 4, "fn", 0, 0, 1, "q", 1, "c", fences["c"], "release", "", "", "")
+    await bench.call("turn", LATER, "w", "n5", 0, 5, "fn", 0, 0, 1, "q", 1, "b", fences["b"], "release", "", "", "")
     assert list((await bench.state())["fn:q"]) == ["b", "c", "d"]

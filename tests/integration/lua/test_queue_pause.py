@@ -26,7 +26,7 @@ async def test_nothing_is_claimed_from_it(bench: Bench) -> None:
     )
     await bench.refuse("claim_task", NOW, WORKER, "n", TASK, "0", "default", "2", HOST, "b", answer=["paused"])
     assert await bench.call("claim_many", NOW, WORKER, "n", 9, 1, "q fn", "default", 9) == ["empty"]
-    assert await bench.call("beat", NOW, WORKER, "", "") == ["ok", "0", "0"]
+    assert await bench.call("beat", NOW, WORKER, "", "") == ["ok", "0", "0", "0"]
 
 
 async def test_what_runs_goes_on(bench: Bench) -> None:

@@ -33,7 +33,7 @@ async def test_a_stop_that_came_meanwhile_is_told(bench: Bench) -> None:
     fence = await bench.lost()
     await bench.call("stop", NOW, TASK, "enough")
     await bench.check(*("rejoin", LATER, TASK, fence, SUPERVISOR), answer=["ok"], changed=back("stopping", " stop"))
-    assert await bench.call("beat", LATER, SUPERVISOR, "", "", TASK, fence) == ["ok", "0", "1", TASK]
+    assert await bench.call("beat", LATER, SUPERVISOR, "", "", TASK, fence) == ["ok", "0", "0", "1", TASK]
 
 
 async def test_one_that_never_was_lost_is_told_to_go_on(bench: Bench) -> None:

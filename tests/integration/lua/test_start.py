@@ -43,7 +43,7 @@ async def test_a_stop_that_came_before_goes_along(bench: Bench) -> None:
         },
     )
     answer = await bench.call("beat", LATER, SUPERVISOR, "", "", TASK, fence)
-    assert answer == ["ok", "0", "1", TASK]
+    assert answer == ["ok", "0", "0", "1", TASK]
 
 
 async def test_a_second_supervisor_is_refused(bench: Bench) -> None:

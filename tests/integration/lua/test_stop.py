@@ -36,12 +36,12 @@ async def test_a_function_is_kept_as_long_as_was_asked_for(bench: Bench) -> None
     await bench.worker(lanes="fn:default")
     waits, runs = "waits", "runs"
     await bench.call("enqueue_many", NOW, *one(runs, keep="120000"))
-    _, _, [[_, fence, *_]], _ = await bench.call("turn", NOW, WORKER, "n", 1, 1, "fn", 1, "default", 1)
+    _, _, [[_, fence, *_]], _ = await bench.call("turn", NOW, WORKER, "n", 1, 1, "fn", 0, 0, 1, "default", 1)
     await bench.call("enqueue_many", NOW, *one(waits, keep="120000"), *one("usual"))
     assert "x" not in (await bench.state())["t:waits"], "it is still a lean one"
     for id in (waits, runs, "usual"):
         await bench.call("stop", LATER, id, "enough")
-    await bench.call("turn", LATER, WORKER, "n2", 0, 2, "fn", 0, runs, fence, "stop", "{}", "", "")
+    await bench.call("turn", LATER, WORKER, "n2", 0, 2, "fn", 0, 0, 0, runs, fence, "stop", "{}", "", "")
     lives = await lifetimes(bench.storage)
     assert 60_000 < lives["t:waits"] <= 120_000 and 60_000 < lives["t:runs"] <= 120_000
     assert lives["t:usual"] > 3_000_000
@@ -82,7 +82,7 @@ async def test_a_running_one_is_marked_and_its_holder_rung(bench: Bench) -> None
     fence = await bench.running()
     await bench.check(*CALL, answer=["stopping"], changed=marked(SUPERVISOR, fence, str(score()), "stopping"))
     beat = await bench.call("beat", LATER, SUPERVISOR, "", "", TASK, fence)
-    assert beat == ["ok", "0", "1", TASK]
+    assert beat == ["ok", "0", "0", "1", TASK]
 
 
 async def test_a_claimed_one_stays_claimed(bench: Bench) -> None:

@@ -12,9 +12,11 @@ from tests.support.bench import LATER, NOW, WORKER, Bench, score
 from tests.support.state import GONE, lifetimes
 
 
-def call(count: int = 1, *ends: Any, nonce: str = "n", number: int = 1, at: int = LATER) -> tuple[Any, ...]:
+def call(
+    count: int = 1, *ends: Any, nonce: str = "n", number: int = 1, at: int = LATER, room: int = 0, taken: int = 0
+) -> tuple[Any, ...]:
     flat = [field for end in ends for field in end]
-    return ("turn", at, WORKER, nonce, count, number, "fn", 1, "default", max(count, 1), *flat)
+    return ("turn", at, WORKER, nonce, count, number, "fn", room, taken, 1, "default", max(count, 1), *flat)
 
 
 def end(
@@ -45,7 +47,7 @@ async def test_it_takes_the_first_ones(bench: Bench) -> None:
             **{f"t:{id}": {"status": "in_progress", "fence": "1.n", "holder": WORKER} for id in ("a", "b")},
             "fn:default": {"a": GONE, "b": GONE},
             f"own:{WORKER}": {"a": f"1.n {score(1)}", "b": f"1.n {score(2)}"},
-            f"worker:{WORKER}": {"claim": "1", "claim_nonce": "n"},
+            f"worker:{WORKER}": {"claim": "1", "claim_nonce": "n", "taken": "0", "room": "0"},
             "queue:default": {"running": "2"},
         },
     )
@@ -66,8 +68,33 @@ async def test_nothing_to_take_parks_the_worker(bench: Bench) -> None:
     await bench.check(
         *call(5),
         answer=["empty", [], []],
-        changed={"idle:fn:default": {WORKER: LATER}, f"worker:{WORKER}": {"claim": "1", "claim_nonce": "n"}},
+        changed={
+            "idle:fn:default": {WORKER: LATER},
+            f"worker:{WORKER}": {"claim": "1", "claim_nonce": "n", "taken": "0", "room": "0"},
+        },
     )
+
+
+async def test_what_is_on_its_way_to_a_worker_takes_its_room(bench: Bench) -> None:
+    """It can begin 3. One is given to it: its next turn, which knows nothing of that, claims two and parks it not."""
+    await bench.worker(lanes="fn:default")
+    await bench.call(*call(3, room=3))
+    await bench.call("enqueue_many", NOW, *one("given"))
+    await bench.call("enqueue_many", NOW, *one("a"), *one("b"), *one("c"))
+    word, _, claims, _ = await bench.call(*call(3, nonce="n2", number=2, room=3))
+    assert (word, [claim[0] for claim in claims]) == ("claimed", ["a", "b"])
+    state = await bench.state()
+    assert state[f"worker:{WORKER}"]["room"] == "1"
+    assert "idle:fn:default" not in state
+
+
+async def test_it_says_when_something_is_on_its_way(bench: Bench) -> None:
+    await bench.worker(lanes="fn:default")
+    await bench.call(*call(3, room=3))
+    await bench.call("enqueue_many", NOW, *one("given"))
+    assert await bench.call(*call(3, nonce="n2", number=2, room=3)) == ["given", [], []]
+    assert await bench.call(*call(3, nonce="n3", number=3, room=2, taken=1)) == ["empty", [], []]
+    assert (await bench.state())[f"worker:{WORKER}"]["room"] == "3"
 
 
 async def test_a_result_is_kept_for_its_time(bench: Bench) -> None:
@@ -219,7 +246,7 @@ async def test_a_failed_parent_fails_its_dependants(bench: Bench) -> None:
 
 async def test_a_worker_that_stays_full_hands_the_bell_on(bench: Bench) -> None:
     await bench.worker("other", "fn:default")
-    await bench.call("turn", NOW, "other", "n", 1, 1, "fn", 1, "default", 1)
+    await bench.call("turn", NOW, "other", "n", 1, 1, "fn", 0, 0, 1, "default", 1)
     await bench.worker(lanes="fn:default")
     await bench.call("enqueue_many", NOW, *one("a"), *one("b"), *one("c"))
     await bench.command("DEL", "bell:other")
@@ -233,7 +260,7 @@ async def test_each_claim_says_its_queue_and_since_when_it_was_ready(bench: Benc
     await bench.call("enqueue_many", NOW, *one("plain"))
     await bench.call("enqueue_many", NOW, *one("later", delay=3000))
     await bench.call("enqueue_many", NOW, *one("other", queue="services"))
-    *_, claims, origins = await bench.call("turn", LATER, WORKER, "n", 9, 1, "fn", 2, "default", 9, "services", 9)
+    *_, claims, origins = await bench.call("turn", LATER, WORKER, "n", 9, 1, "fn", 0, 0, 2, "default", 9, "services", 9)
     assert [(claim[0], claim[8:]) for claim in claims] == [("plain", []), ("later", [str(NOW + 3000)]), ("other", [])]
     assert origins == ["default", 2, "services", 1]
     *_, claims, _ = await bench.call(*call(1, end("later", "retry", "{}", "x", "0"), nonce="n2", number=2))

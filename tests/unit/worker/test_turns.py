@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from clearq.engine.calls import End, Given, Turn
+from clearq.engine.calls import End, Given, Handed, Held, Turn
 from clearq.engine.declared import Present, Speaker
 from clearq.functions.options import Options
 from clearq.functions.registry import Registered, Registry
@@ -23,8 +23,8 @@ from clearq.worker.turns import Gone, Lease, Turns
 class Asked:
     """One turn as it reached the engine; the test answers it."""
 
-    def __init__(self, count: int, ends: Sequence[End]) -> None:
-        self.count, self.ends = count, list(ends)
+    def __init__(self, count: int, ends: Sequence[End], room: int, taken: int) -> None:
+        self.count, self.ends, self.room, self.taken = count, list(ends), room, taken
         self.answer: asyncio.Future[Turn] = asyncio.get_running_loop().create_future()
 
     def give(self, *ids: str, dead: bool = False, stale: Sequence[str] = ()) -> None:
@@ -34,18 +34,28 @@ class Asked:
 
 
 class FakeEngine:
-    """Takes turns one after the other; bells never ring."""
+    """Takes turns one after the other; says only what the test lets be ``heard``."""
 
     def __init__(self) -> None:
         self.asked: asyncio.Queue[Asked] = asyncio.Queue()
+        self.heard: asyncio.Queue[Handed | bool] = asyncio.Queue()
+        self.holds = Held(0, {})
         self.functions = self.workers = self.declared = self
         self.present_workers = Present(0, {})
         self.storage = SimpleNamespace(settings=SimpleNamespace(heartbeat=5.0, payload_inline_bytes=1024))
 
     async def turn(
-        self, holder: str, queues: Sequence[tuple[str, int]], count: int, ends: Sequence[End], kinds: str
+        self,
+        holder: str,
+        queues: Sequence[tuple[str, int]],
+        count: int,
+        ends: Sequence[End],
+        kinds: str,
+        *,
+        room: int,
+        taken: int,
     ) -> Turn:
-        asked = Asked(count, ends)
+        asked = Asked(count, ends, room, taken)
         self.asked.put_nowait(asked)
         return await asked.answer
 
@@ -55,6 +65,12 @@ class FakeEngine:
     async def wait_bell(self, holder: str, timeout: float) -> bool:
         await asyncio.Event().wait()
         return True
+
+    async def listen(self, holder: str, timeout: float) -> Handed | bool:
+        return await self.heard.get()
+
+    async def held(self, holder: str) -> Held:
+        return self.holds
 
 
 class World:
@@ -202,3 +218,59 @@ async def test_who_hands_back_what_another_knows_does_not_stand_among_the_idle(
     asked.give()
     asked = await world.next()
     assert asked.count == 4, "a moment later it looks again"
+
+
+def handed(number: int, id: str) -> Handed:
+    return Handed(number, Given(id, f"1.g{number}x1", id[0], b"[]", 0.0, 0, 0, b""))
+
+
+async def test_it_begins_what_it_is_given_and_reports_its_end_in_the_turn_that_follows(world: World) -> None:
+    asked = await world.next()
+    assert (asked.room, asked.taken) == (4, 0)
+    asked.give()
+    world.engine.heard.put_nowait(handed(1, "n1"))
+    asked = await world.next()
+    assert [end.id for end in asked.ends] == ["n1"]
+    assert (world.begun, asked.room, asked.taken, world.page.taken) == (1, 4, 1, 1)
+
+
+async def test_what_runs_takes_its_room(world: World) -> None:
+    (await world.next()).give("w1")
+    await world.settle()
+    world.engine.heard.put_nowait(handed(1, "w2"))
+    assert (await world.next()).room == 2
+
+
+async def test_nothing_is_given_while_the_lease_is_not_certain(world: World) -> None:
+    world.now += 11
+    world.turns.look()
+    (await world.next()).give()
+    world.turns.look()
+    assert (await world.next()).room == 0
+
+
+async def test_what_is_given_to_one_that_ends_is_handed_back(world: World) -> None:
+    (await world.next()).give("w1")
+    await world.settle()
+    world.turns.drain(60.0)
+    asked = await world.next()
+    world.engine.heard.put_nowait(handed(1, "w2"))
+    await world.settle()
+    asked.give()
+    asked = await world.next()
+    assert [(end.id, end.how) for end in asked.ends] == [("w2", "release")]
+    assert asked.room == 0
+
+
+async def test_a_word_that_was_lost_is_asked_for(world: World) -> None:
+    """Number 1 never came: what the server says we have and do not know is handed back."""
+    (await world.next()).give("w3")
+    await world.settle()
+    world.engine.holds = Held(2, {"w1": "1.g1x1", "w2": "1.g2x1", "w3": "1.n"})
+    world.engine.heard.put_nowait(handed(2, "w2"))
+    asked = await world.next()
+    assert [(end.id, end.fence, end.how) for end in asked.ends] == [("w1", "1.g1x1", "release")]
+    assert asked.taken == 2
+    world.engine.heard.put_nowait(handed(1, "w1"))  # it comes after all: too late
+    await world.settle()
+    assert world.begun == 2

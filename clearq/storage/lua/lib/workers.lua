@@ -3,7 +3,7 @@ local function bury(now, w)
   local label, lanes = unpack(call('HMGET', P .. 'worker:' .. w, 'label', 'lanes'))
   call('HDEL', P .. 'beats', w)
   call('ZREM', P .. 'workers', w)
-  call('DEL', P .. 'bell:' .. w)
+  call('DEL', P .. 'bell:' .. w, P .. 'given:' .. w)
   if not label then return end
   if call('HGET', P .. 'labels', label) == w then call('HDEL', P .. 'labels', label) end
   for lane in string.gmatch(lanes or '', '%S+') do call('ZREM', P .. 'idle:' .. lane, w) end
