@@ -102,10 +102,11 @@ class Waits:
 
     async def _listen(self) -> None:
         register = told = False
+        word = b""
         while True:
             if not told:
                 self._forget_cancelled()
-            if not self._waiting:
+            if not self._waiting and not word:  # who has waited will soon wait again: it listens on for a while
                 self._wanted.clear()
                 await self._wanted.wait()
             try:
@@ -122,7 +123,7 @@ class Waits:
                 register = False
             except StorageError as error:
                 log.debug("waiting for results: %s", error)
-                register = True
+                register, word = True, b""
                 await asyncio.sleep(0.5)
             except Exception:  # a listener that dies would leave all handles waiting for ever
                 log.exception("waiting for results failed")

@@ -24,7 +24,7 @@ from clearq.models.queue import BUILTIN_QUEUES, slug
 from clearq.settings import Settings, mask_url
 from clearq.storage import scripts
 from clearq.storage.bells import Bells
-from clearq.storage.failures import translate
+from clearq.storage.failures import FAILURES, translate
 from clearq.storage.keys import SCHEMA, Keys
 from clearq.storage.patience import Patience, Revive, cancellable
 from clearq.storage.wire import Bytes, ReplyError, Wire
@@ -156,6 +156,12 @@ class Storage:
     async def hot(self, name: str, *arguments: Bytes, patience: float | None = None) -> Any:
         """Run one transition on the thin connection: takes and answers bytes. For what happens for every function."""
         script = scripts.load(name)
+        if self._wire is not None and self._wire.idle:
+            # The usual case, and the shortest way: all the rest below is for what goes wrong, and does it again.
+            try:
+                return await self._wire.call_now("EVALSHA", script.sha, 1, self.keys.meta, *arguments)
+            except FAILURES as error:
+                log.debug("once more: %s", error)
 
         async def send() -> Any:
             wire = self._wire if self._wire is not None and self._wire.open else await self._connect_wire()

@@ -126,6 +126,13 @@ class Wire(asyncio.Protocol):
             self._loop.call_soon(self._flush)
         return future
 
+    def call_now(self, *arguments: Bytes) -> asyncio.Future[Any]:
+        """:meth:`call` that leaves at once: for one that comes alone. Only while the connection is :attr:`open`."""
+        future: asyncio.Future[Any] = self._loop.create_future()
+        self._add(future, arguments)
+        self._flush()
+        return future
+
     @property
     def idle(self) -> bool:
         """Can it be used, and waits for no answer?"""
