@@ -66,7 +66,7 @@ def test_a_sound_system(settings: Settings, flags: list[str], capsys: pytest.Cap
     assert code == 0
     assert {"disk", "server", "persistence", "eviction", "memory", "clock", "keys", "tasks"} <= set(found)
     assert found["tasks"]["level"] == "ok"
-    assert "6 in_progress" in found["tasks"]["says"]
+    assert "7 in_progress" in found["tasks"]["says"]
     assert main(["doctor", *flags]) == 0
     assert "each stands in its one place" in capsys.readouterr().out
 

@@ -94,7 +94,7 @@ def test_down_says_what_still_runs(private: Settings, capsys: pytest.CaptureFixt
     ids = asyncio.run(fill())
     assert main(["down", *home(private)]) == 0
     told = capsys.readouterr().err
-    assert "2 workers, 5 tasks" in told
+    assert "3 workers, 5 tasks" in told
     assert "lab1:gpu0" in told
     assert ids["in_progress"] in told
     assert ids["completed"] not in told

@@ -30,7 +30,7 @@ async def test_a_sound_system_has_every_task_in_its_place(live: LiveSystem) -> N
     assert census.tasks == {
         "created": 1,
         "queued": 12,
-        "in_progress": 6,
+        "in_progress": 7,
         "completed": 1,
         "failed": 1,
         "stopped": 2,

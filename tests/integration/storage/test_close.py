@@ -39,7 +39,7 @@ async def test_what_is_under_way_ends_and_opens_nothing_anew(server: ValkeyProce
         "hot": partial(storage.hot, "wait_many", "", "none"),
         "block": partial(storage.block, "BLPOP", storage.keys("bell:x"), 20, timeout=20),
         "wait_for": partial(storage.wait_for, "BLPOP", storage.keys("bell:x"), 20, timeout=20),
-        "bell": partial(storage.bell, storage.keys("bell:x"), 20),
+        "bell": partial(storage.bell, storage.keys("bell:x"), timeout=20),
     }
     begun = asyncio.Event()
     tasks = [asyncio.create_task(until_closed(verbs[kind], event)) for event in (begun, asyncio.Event())]
