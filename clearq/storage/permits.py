@@ -14,8 +14,9 @@ from clearq.storage.connection import Storage
 
 #: Commands in one round trip.
 SLICE = 500
-#: Atomic looks at an odd key: a held task may begin to keep a permit just before one.
-LOOKS = 3
+#: Looks at an odd key of a queue with so many held tasks that those which keep a permit are listed before each look:
+#: one may begin to keep it in between.
+LOOKS = 10
 
 Key = tuple[str, str]  #: queue id, limit key
 
@@ -85,20 +86,34 @@ async def recount(storage: Storage, seen: Permits) -> list[tuple[str, str]]:
     """Keys whose permits are wrong, as ``(key of queue <queue>, what is wrong)``."""
     found = []
     for queue, key in await _suspects(storage, seen):
-        fault = None
-        for _ in range(LOOKS):
-            fault = (await look(storage, queue, key, seen.holders)).fault()
-            if fault is None:
-                break
+        if (count := await look(storage, queue, key, seen.holders)) is None:
+            fault = await _fault_of_many(storage, queue, key, seen.holders)
+        else:
+            fault = count.fault()
         if fault is not None:
             found.append((f"{key} of queue {queue}", fault))
     return found
 
 
-async def look(storage: Storage, queue: str, key: str, holders: Sequence[str]) -> Count:
-    """Count one key in one atomic step."""
-    keepers = await _keepers(storage, queue, key)
-    row = await storage.script("permits", queue, key, len(keepers), *keepers, *holders)
+async def _fault_of_many(storage: Storage, queue: str, key: str, holders: Sequence[str]) -> str | None:
+    """What every look finds wrong with a key of a queue with very many held tasks."""
+    fault = None
+    for _ in range(LOOKS):
+        count = await look(storage, queue, key, holders, await _keepers(storage, queue, key))
+        fault = count.fault() if count else None
+        if fault is None:
+            break
+    return fault
+
+
+async def look(
+    storage: Storage, queue: str, key: str, holders: Sequence[str], keepers: Sequence[str] | None = None
+) -> Count | None:
+    """Count one key in one atomic step; ``None``: too many tasks are held, give those that may keep a permit."""
+    given: Sequence[str | int] = [""] if keepers is None else [len(keepers), *keepers]
+    row = await storage.script("permits", queue, key, *given, *holders)
+    if row[0] == "many":
+        return None
     taken, size, later, *rest = row
     return Count(int(taken), int(size) if size else None, bool(later), *map(int, rest))
 

@@ -1,14 +1,17 @@
 -- One key of a limit, counted in one look: for `clearq doctor`, which has found something odd in looks that were not.
 -- KEYS[1] meta (hash)   ARGV: queue id, limit key, count of held tasks that may keep permits, their ids, then key names
---   after the tag: own:<holder> of those that are thought dead (the living are found)
+--   after the tag: own:<holder> of those that are thought dead (the living are found). Instead of the count '': all of
+--   the queue's held tasks are looked at, unless they and the keys are more than 5,000 (about 10 ms)
 -- Reads beats, queue:<queue>, permits:<queue>, t:<id>, own:<holder> (hashes), limit.lane:*, limit.held:*, lost, timers (zsets),
 --   todo (set); writes nothing
 -- RETURNS {permits taken, size or '', '1' if it is still to be looked at, tasks held, and those that have a permit:
 --   tasks in a lane, running, held that keep it, timers of a rate}
+--   | {'many'}: give those that may keep permits
 -- @include base
 -- @include order
 -- @include limits
-local queue, key, count = ARGV[1], ARGV[2], tonumber(ARGV[3])
+local MOST = 5000
+local queue, key, count = ARGV[1], ARGV[2], tonumber(ARGV[3]) or 0
 
 local function has(id, field)
   local task = call('HMGET', task_key(id), 'queue', field, 'spent', 'limits', 'held')
@@ -20,6 +23,15 @@ end
 local kept, running, timed = 0, 0, 0
 for i = 4, 3 + count do
   if has(ARGV[i], 'kept') then kept = kept + 1 end
+end
+if ARGV[3] == '' then
+  local waiting = tonumber(call('HGET', queue_key(queue), 'held') or '0')
+  if waiting + call('HLEN', permits_of(queue)) > MOST then return { 'many' } end
+  for _, other in ipairs(call('HKEYS', permits_of(queue))) do
+    for _, id in ipairs(call('ZRANGE', held_on(queue, other), 0, -1)) do
+      if has(id, 'kept') then kept = kept + 1 end
+    end
+  end
 end
 local holders = {}
 for i = 4 + count, #ARGV do holders[ARGV[i]] = true end

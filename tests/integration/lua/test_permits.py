@@ -29,6 +29,11 @@ async def test_kept_ones_rates_and_unfinished_work(bench: Bench) -> None:
     await bench.command("HSET", "t:keeps", "kept", "a c")
     counted = ("permits", "default", "a", 2, "keeps", "gone", f"own:{WORKER}", f"own:{SUPERVISOR}")
     assert await bench.call(*counted) == ["1", "1", "", 1, 0, 0, 1, 1]
+    found = ("permits", "default", "a", "", f"own:{WORKER}")
+    assert await bench.call(*found) == ["1", "1", "", 1, 0, 0, 1, 1], "it finds them itself, in the same look"
+    await bench.command("HSET", "queue:default", "held", "5000")
+    assert await bench.call(*found) == ["many"]
+    await bench.command("HSET", "queue:default", "held", "1")
     await bench.command("HDEL", "t:keeps", "kept")
     assert await bench.call(*counted) == ["1", "1", "", 1, 0, 0, 0, 1], "claimed, so its permit is the timer's"
     for item in ("limit default a", "resize default a 7"):
