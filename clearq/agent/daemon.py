@@ -66,6 +66,7 @@ class Agent:
             self.keeper.warm_up()
             for duty in [
                 Duty("heartbeat", self.settings.beat_every, self._beat),
+                Duty("queues", self.settings.heartbeat, self._follow_queues),
                 Duty("adoption", self.settings.heartbeat, self._adopt),
                 Duty("runs by hand", by_hand.INTERVAL, partial(by_hand.end_dead_runs, self.engine)),
                 *self.engine.duties(),
@@ -160,6 +161,15 @@ class Agent:
 
     async def _beat(self) -> float | None:
         return None if await self.pulse.send() else min(1.0, self.settings.heartbeat)
+
+    async def _follow_queues(self) -> None:
+        """A queue that was deleted and made again has another id: go on with that one."""
+        successors = await self.engine.queues.successors(dict(zip(self.queues, self.options.queues, strict=True)))
+        for old, new in successors.items():
+            log.warning("queue %s was deleted and made again: this agent goes on with the new one, %s", old, new)
+        self.queues = tuple(successors.get(id, id) for id in self.queues)
+        if await self.membership.listen(self.queues):
+            self.look()
 
     async def _adopt(self) -> float | None:
         if self.adopt():

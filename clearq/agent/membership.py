@@ -15,7 +15,7 @@ from clearq.agent.registry import AgentFile, Registration, Registry, me
 from clearq.clock import MonotonicClock, boottime
 from clearq.engine import Engine
 from clearq.errors import NameTaken
-from clearq.models import WorkerInfo
+from clearq.models import Lane, WorkerInfo
 
 log = logging.getLogger("clearq.agent")
 
@@ -86,6 +86,18 @@ class Membership:
         self._sent = sent
         if answer.work:
             on_work()
+
+    async def listen(self, queues: tuple[str, ...]) -> bool:
+        """Serve these queues (ids) from now on; False: it does so already. Raises StorageError: call it again."""
+        lanes = tuple(Lane(queue=queue) for queue in queues)
+        if lanes == self.info.lanes:
+            return False
+        worker_id = self.worker_id
+        await self.engine.workers.listen(worker_id, lanes)
+        if worker_id != self.worker_id:
+            return False  # it began anew meanwhile, with the lanes of before: the next call tells them
+        self.info = self.info.model_copy(update={"lanes": lanes})
+        return True
 
     async def leave(self) -> None:
         """End in good order, once nothing is left that we answer for."""

@@ -223,3 +223,19 @@ async def test_a_command_that_does_not_exist_fails_with_one_sentence_and_the_age
     assert "no-such-command" in failed.status_reason
     assert "no-such-command" in await output(engine, bad)
     assert (await ended(engine, good)).status is Status.COMPLETED
+
+
+async def test_a_queue_made_again_is_served_by_the_same_agent(engine: Engine, agents: Agents):
+    """Its id is another one; the agent's place among the listeners of both is right afterwards."""
+    before = await engine.tasks.submit(shell("true"), "mail", create_queue=True)
+    agent = await agents.start("--queue", "mail", "default", CLEARQ_HEARTBEAT="0.5")
+    assert (await ended(engine, before)).status is Status.COMPLETED
+    await engine.queues.delete("mail")
+    task = await engine.tasks.submit(shell("true"), "mail", create_queue=True)
+    assert (await engine.queues.get("mail")).id == "mail-2"
+    assert (await ended(engine, task)).status is Status.COMPLETED
+    other = await engine.tasks.submit(shell("true"), "default")
+    assert (await ended(engine, other)).status is Status.COMPLETED
+    [worker] = await engine.workers.list()
+    assert [lane.queue for lane in worker.info.lanes] == ["mail-2", "default"]
+    assert "queue mail was deleted and made again" in agent.text()
