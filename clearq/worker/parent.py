@@ -369,7 +369,7 @@ class Parent:
             await asyncio.wait(watchers, timeout=self.engine.storage.settings.patience)
 
     async def _burst(self) -> None:
-        await until_idle(self.engine, self._lanes(), lambda: list(self.children.values()))
+        await until_idle(self.engine, self._lanes, lambda: list(self.children.values()))
         self.stop()
 
     def _lanes(self) -> tuple[Lane, ...]:

@@ -42,3 +42,15 @@ async def test_workers_go_on_with_the_new_queue(workers: Workers) -> None:
         return await lanes(workers) == [["mail-2", "other"]] * 2
 
     await until(settled, "both are registered for the new one")
+
+
+async def test_a_burst_ends_though_one_of_its_queues_is_gone(workers: Workers) -> None:
+    id = await workers.enqueue("hold", 1, queue="other")
+    await workers.engine.queues.create("mail")
+    worker = await workers.start("--queues", "mail,other", "--burst")
+    await workers.marked("begin", 1)
+    await workers.engine.queues.delete("mail")
+    workers.go()
+    assert (await workers.ended(id))[0].status == "completed"
+    assert worker.process.wait(30) == 0
+    assert "queue mail was deleted: this burst has nothing to do in it" in worker.text()

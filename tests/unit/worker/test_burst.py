@@ -28,7 +28,7 @@ async def looks(monkeypatch: pytest.MonkeyPatch, *told: tuple[Load, int]) -> int
 
     waits = 0
 
-    async def waiting(engine: Any, lanes: Any) -> int:
+    async def waiting(engine: Any, lanes: Any, gone: Any) -> int:
         return waits
 
     monkeypatch.setattr(burst, "LOOK", 0.0)
@@ -36,7 +36,7 @@ async def looks(monkeypatch: pytest.MonkeyPatch, *told: tuple[Load, int]) -> int
     child: Any = SimpleNamespace(
         ended=asyncio.Event(), process=SimpleNamespace(pid=1), page=Page(), say=lambda word, **more: None
     )
-    await burst.until_idle(SimpleNamespace(), (), lambda: [child])  # type: ignore[arg-type]
+    await burst.until_idle(SimpleNamespace(), tuple, lambda: [child])  # type: ignore[arg-type]
     return taken
 
 
