@@ -23,7 +23,7 @@ class KeyPattern:
 
 
 PATTERNS = (
-    KeyPattern("meta", "hash", "schema number, time of creation, used queue slugs"),
+    KeyPattern("meta", "hash", "schema number, time of creation, used queue slugs, the timer's last time"),
     KeyPattern("queues", "hash", "queue name to queue id"),
     KeyPattern("queue:<queue>", "hash", "name, tags, pause (who, why, when), counters, revision"),
     KeyPattern("q:<queue>", "zset", "waiting scripts and containers by order score"),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from clearq.engine import Engine
 from clearq.settings import Settings
 from clearq.storage import Storage
 from clearq.storage.connection import Argument
+from clearq.storage.wire import Bytes
 
 
 class TimedStorage(Storage):
@@ -19,6 +21,15 @@ class TimedStorage(Storage):
         if arguments and arguments[0] == "":
             arguments = (str(self.now), *arguments[1:])
         return await super().script(name, *arguments, patience=patience)
+
+    async def hot(self, name: str, *arguments: Bytes, patience: float | None = None) -> Any:
+        return await super().hot(name, *self._timed(arguments), patience=patience)
+
+    def hot_now(self, then: Callable[[Any], None], name: str, *arguments: Bytes) -> bool:
+        return super().hot_now(then, name, *self._timed(arguments))
+
+    def _timed(self, arguments: tuple[Bytes, ...]) -> tuple[Bytes, ...]:
+        return (str(self.now).encode(), *arguments[1:]) if arguments and arguments[0] in (b"", "") else arguments
 
     def forward(self, seconds: float) -> None:
         """Move the clock; a negative number moves it back."""

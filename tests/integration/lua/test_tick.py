@@ -8,7 +8,7 @@ from tests.support.bench import LABEL, LATER, LET_GO, NAME, NOW, TASK, Bench, en
 from tests.support.state import GONE
 
 CALL = ("tick", LATER, "timer")
-PARKED = {"idle:timer": {"timer": LATER}}
+PARKED = {"idle:timer": {"timer": LATER}, "meta": {"ticked": str(LATER)}}
 
 
 async def test_nothing_to_do(bench: Bench) -> None:

@@ -262,6 +262,19 @@ local function return_permits(now)
   pump()
 end
 
+-- The server's clock was set back: what would come back later than one period from now does so then. Returns the next
+-- slice's cursor.
+local function retime_slice(now, cursor)
+  local answer = call('ZSCAN', P .. 'timers', cursor, 'COUNT', 200)
+  for i = 1, #answer[2], 2 do
+    local queue, key = string.match(answer[2][i], '^permit (%S+) %S+ (%S+)$')
+    local _, period = size_of(queue or '', key or '')
+    local latest = period and tonumber(now) + tonumber(period)
+    if latest and tonumber(answer[2][i + 1]) > latest then call('ZADD', P .. 'timers', int(latest), answer[2][i]) end
+  end
+  return answer[1]
+end
+
 -- A size has changed: every key of that limit is looked at, 200 a slice. Returns the next slice's cursor.
 local function resize_slice(queue, name, cursor)
   local answer = call('HSCAN', permits_of(queue), cursor, 'COUNT', 200)

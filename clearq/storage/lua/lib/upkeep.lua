@@ -230,6 +230,10 @@ local function carry_on(now)
     local following = resize_slice(queue, name, cursor)
     if following ~= '0' then call('SADD', P .. 'todo', 'resize ' .. queue .. ' ' .. name .. ' ' .. following) end
     done = following == '0' or following ~= cursor
+  elseif verb == 'retime' then
+    local following = retime_slice(now, argument)
+    if following ~= '0' then call('SADD', P .. 'todo', 'retime ' .. following) end
+    done = following == '0' or following ~= argument
   end
   if done then call('SREM', P .. 'todo', item) end
 end
