@@ -106,6 +106,17 @@ class SetAside(NamedTuple):
     at: float  #: seconds since the epoch
 
 
+def packed_plain(call: Call) -> list[bytes | str | int] | None:
+    """What the short script takes for one call; None when it takes more than that to enqueue it."""
+    extra = call.extra
+    if call.delay is not None or call.due is not None or not -1000 <= call.priority <= 1000:
+        return None
+    if extra and (len(extra) > 1 or "app" not in extra):
+        return None
+    queue = call.queue if call.queue == "default" else slug(call.queue)
+    return ["", call.id, call.queue, queue, call.fn, call.args, call.priority or "", extra.get("app", "")]
+
+
 def packed(call: Call) -> list[bytes | str | int]:
     """What the script takes for one call. Raises UsageError."""
     if not -1000 <= call.priority <= 1000:

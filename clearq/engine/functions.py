@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from clearq.engine.answers import missing_task, not_fair
-from clearq.engine.calls import Call, End, Handed, Held, SetAside, State, Turn, handed, packed, unpacked
+from clearq.engine.calls import Call, End, Handed, Held, SetAside, State, Turn, handed, packed, packed_plain, unpacked
 from clearq.engine.ids import nonce
 from clearq.errors import UsageError
 from clearq.models.queue import slug
@@ -19,6 +20,9 @@ BULK = 1000
 
 #: The same for tasks with limits by key.
 BULK_LIMITED = 100
+
+#: How often the short script is tried in vain for a queue: once is usual, for a queue that is new.
+SHORT_TRIES = 2
 
 #: Words that stand for the whole call, which then has done nothing.
 _REFUSED = {b"no_parent": missing_task, b"not_fair": not_fair}
@@ -31,6 +35,7 @@ class Functions:
         self._storage = storage
         self._pending: list[tuple[Call, asyncio.Future[str]]] = []
         self._numbers: dict[str, int] = {}
+        self._long: Counter[str] = Counter()  #: queues that the short script did not know how to deal with
         self._sending: set[asyncio.Task[None]] = set()
 
     def enqueue(self, call: Call) -> asyncio.Future[str]:
@@ -55,6 +60,9 @@ class Functions:
 
     def _send_at_once(self, pending: list[tuple[Call, asyncio.Future[str]]]) -> bool:
         """The short way, without a task of its own: one script on a connection that stands."""
+        call = pending[0][0]
+        if len(pending) == 1 and self._long[call.queue] < SHORT_TRIES and (plain := packed_plain(call)):
+            return self._storage.hot_now(partial(self._answered, pending), "enqueue_one", *plain)
         if len(pending) > BULK_LIMITED and _weight([call for call, _ in pending]) > BULK:
             return False
         flat: list[bytes | str | int] = [""]
@@ -68,6 +76,10 @@ class Functions:
     def _answered(self, pending: list[tuple[Call, asyncio.Future[str]]], words: Any) -> None:
         """Whatever went wrong, the long way is safe: the same tasks again change nothing."""
         if isinstance(words, Exception) or words[0] in _REFUSED:
+            self._send_later(pending)
+            return
+        if words[0] == b"long":
+            self._long[pending[0][0].queue] += 1
             self._send_later(pending)
             return
         for (_, future), word in zip(pending, words, strict=True):

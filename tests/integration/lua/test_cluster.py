@@ -93,6 +93,7 @@ async def test_no_script_leaves_its_slot(
     await bench.call("cron_fire", NOW, "rule", "r", NOW, NOW, LATER, "slot")
     await bench.call("turn", NOW, WORKER, "n", 5, 1000, "fn", 5, 0, 1, "default", 5)
     await bench.call("enqueue_many", NOW, "gift", "default", "default", "f", "[]", "", "", "", 0)
+    await bench.call("enqueue_one", NOW, "plain", "default", "default", "f", "[]", "", "")
     await bench.call("strays", WORKER)
     await bench.call("withdraw", NOW, WORKER, 0, 1)
     await bench.call("snapshot", LATER, WORKER, 10, "default")

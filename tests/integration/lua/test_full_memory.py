@@ -49,6 +49,7 @@ async def test_new_work_is_refused_whole(full: Bench) -> None:
         ("enqueue", NOW, TASK, "default", "", "", "", "r", "", "", "", ""),
         ("enqueue", NOW, TASK, "default", "", "", "", "r", "", "", "key", "1000"),
         ("enqueue", NOW, "failed", "default", "", "", "", "r", "", "", "", ""),
+        ("enqueue_one", NOW, "new", "default", "default", "f", "[]", "", ""),
         ("queue_create", NOW, "elsewhere", "elsewhere", "[]"),
         ("cron_set", NOW, "other", "r", NOW, NOW, *rule),
         ("cron_fire", NOW, "rule", "r", NOW, NOW, LATER, "slot"),

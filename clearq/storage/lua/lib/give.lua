@@ -4,12 +4,11 @@
 -- Returns true when the worker has it, and else whether one was woken to look. Only into an empty lane: nothing that
 -- waits is overtaken. The fence's number tells those given from those claimed, and which they are.
 local function give(lane, queue, id, task, score, now)
-  if call('EXISTS', P .. lane) == 1 then return false, 0 end
   local w = call('ZPOPMAX', P .. 'idle:' .. lane)[1]
   if not w then return false, 1 end
   local given, room = unpack(call('HMGET', P .. 'worker:' .. w, 'given', 'room'))
   given = tonumber(given or '0')
-  if given >= tonumber(room or '0') or call('HEXISTS', P .. 'beats', w) == 0 then
+  if given >= tonumber(room or '0') or call('EXISTS', P .. lane) == 1 or call('HEXISTS', P .. 'beats', w) == 0 then
     ring(w)
     return false, 1
   end
