@@ -20,6 +20,7 @@ local key, request = queue_key(id), ARGV[4] or ''
 local before = done_before(request)
 if before then return { 'cleared', id, before } end
 local now = clock(ARGV[1])
+pass_when_full()
 if ARGV[3] == '1' and (request == '' or call('HGET', key, 'clear_request') ~= request) then
   call('HSET', key, 'clearing', now, 'clear_request', request)
   -- What an unfinished clear passed over counts anew.

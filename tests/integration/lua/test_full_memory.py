@@ -79,6 +79,8 @@ async def test_ends_and_beats_pass(full: Bench, fair: bool) -> None:
     back = await full.lost("back", "s-back")
     await full.queued("claimed")
     await full.queued("due", delay="1")
+    await full.call("queue_create", NOW, "other", "other", "[]")
+    await full.queued("left", "other")
     await full.queued("waits", fn="app.f")
     await full.queued("waits too", fn="app.f")
     await fill(full)
@@ -110,6 +112,9 @@ async def test_ends_and_beats_pass(full: Bench, fair: bool) -> None:
         (("withdraw", LATER, "wf", 0, 1), "0"),
         (("stop", LATER, "waits too", "enough"), "stopped"),
         (("dequeue", LATER, "due"), "dequeued"),
+        (("queue_clear", LATER, "other", "1", "r"), "cleared"),
+        (("queue_delete", LATER, "other", "r"), "deleted"),
+        (("delete", LATER, "fails", "", "r"), "deleted"),
         (("unregister", LATER, SUPERVISOR), "gone"),
     ]
     for call, word in calls:
@@ -120,6 +125,7 @@ async def test_ends_and_beats_pass(full: Bench, fair: bool) -> None:
     state = await full.state()
     assert state["t:completes"]["status"] == "completed"
     assert state["t:retries"]["status"] == "queued"
+    assert state["t:left"]["status"] == "created"
     assert state["beats"].keys() >= {"s-starts", "s-silent", "s-back", "new"}
 
 
