@@ -86,6 +86,30 @@ async def test_what_was_found_already_is_old_news(world: World) -> None:
     assert (world.taken, world.gifts.astray) == (["t4"], False)
 
 
+async def test_a_server_that_has_forgotten_its_last_writes_gives_their_numbers_again(world: World) -> None:
+    for number in (1, 2, 3):
+        world.gifts.hear(gift(number))
+    world.holds = Held(1, {})
+    await world.gifts.find()
+    assert (world.gifts.taken, world.page.taken) == (1, 1)
+    world.gifts.hear(gift(2))
+    assert (world.taken, world.gifts.taken, world.gifts.astray) == (["t1", "t2", "t3", "t2"], 2, False)
+
+
+async def test_what_is_heard_while_it_is_asked_for_is_not_forgotten(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def held(holder: str) -> Held:
+        world.gifts.hear(gift(2))
+        return Held(1, {"t1": "1.g1x1"})
+
+    monkeypatch.setattr(world, "held", held)
+    world.gifts.hear(gift(1))
+    await world.gifts.find()
+    world.gifts.hear(gift(3))
+    assert (world.taken, world.gifts.taken, world.gifts.astray) == (["t1", "t2", "t3"], 3, False)
+
+
 async def test_one_that_could_not_be_asked_for_is_asked_for_again(world: World) -> None:
     world.gifts.told(1)
     world.holds = StorageUnavailable("away")
