@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from clearq.clock import boottime
 from clearq.engine.functions import Functions
@@ -36,11 +36,19 @@ class Hanging:
             await asyncio.sleep(LOOK)
             now = boottime()
             hanging = [child for child in self._children() if _hangs(child, now)]
-            self._asked = {holder: at for holder, at in self._asked.items() if any(holder == c.holder for c in hanging)}
+            self._let_look(hanging)
             for child in hanging:
                 if now - self._asked.get(child.holder, 0.0) >= AGAIN:
                     self._asked[child.holder] = now
                     await self._withdraw(child)
+
+    def _let_look(self, hanging: Collection[Child]) -> None:
+        """Those that hang no longer are woken for nothing until they have looked themselves: tell them to."""
+        still = {child.holder for child in hanging}
+        for child in self._children():
+            if child.holder in self._asked and child.holder not in still and not child.ended.is_set():
+                child.say("look", work=True)
+        self._asked = {holder: at for holder, at in self._asked.items() if holder in still}
 
     async def _withdraw(self, child: Child) -> None:
         try:

@@ -12,6 +12,8 @@ pass_when_full()
 local now = clock(ARGV[1])
 local own, worker, back = P .. 'own:' .. w, P .. 'worker:' .. w, 0
 call('HDEL', worker, 'room')
+-- Nor is it woken for what others could take. It stands among the idle again with its next turn.
+for lane in string.gmatch(call('HGET', worker, 'lanes') or '', '%S+') do call('ZREM', P .. 'idle:' .. lane, w) end
 if upto > taken then
   local entries = call('HGETALL', own)
   for i = 1, #entries, 2 do

@@ -174,6 +174,26 @@ async def test_what_is_given_to_a_process_that_hangs_goes_to_another(workers: Wo
     assert "losses" not in await workers.fields(id)
 
 
+async def test_a_process_that_hangs_is_not_woken_for_what_another_could_take(workers: Workers) -> None:
+    workers.settings = workers.settings.model_copy(update={"heartbeat": 20.0, "dead_after": 60.0})
+    await workers.start()
+    await workers.start()
+    storage = workers.engine.storage
+
+    async def waiting(count: int) -> bool:
+        return int(await storage.command("ZCARD", storage.keys("idle", "fn:default"))) == count
+
+    await until(lambda: waiting(2), "both workers wait")
+    blocking = await workers.enqueue("block_when_free", 60)
+    await workers.marked("begin", 1)
+    await until(lambda: waiting(2), "both wait, and the one that runs it came last")
+    workers.go()
+    await workers.marked("blocks", 1)
+    await until(lambda: waiting(1), "the one that hangs waits no longer")
+    await workers.ended(await workers.enqueue("count", 1), timeout=15)  # less than a heartbeat
+    assert (await workers.engine.functions.states([blocking]))[0].status == "in_progress"
+
+
 async def test_code_that_holds_the_interpreter_keeps_its_lease(workers: Workers) -> None:
     await workers.start()
     await workers.start()

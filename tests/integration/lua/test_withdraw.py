@@ -26,6 +26,21 @@ async def test_first_the_door_is_closed(bench: Bench) -> None:
     assert "b" in (await bench.state())["fn:default"]
 
 
+async def test_it_is_not_woken_for_what_others_could_take(bench: Bench) -> None:
+    await bench.worker("other", "fn:default")
+    await bench.call("turn", NOW, "other", "n", 1, 1, "fn", 1, 0, 1, "default", 1)
+    await bench.worker(lanes="fn:default fn:second")
+    await bench.call("turn", LATER, WORKER, "n", 2, 1, "fn", 2, 0, 2, "default", 1, "second", 1)
+    changed = {
+        f"worker:{WORKER}": {"room": GONE},
+        "idle:fn:default": {WORKER: GONE},
+        "idle:fn:second": GONE,
+    }
+    await bench.check("withdraw", LATER, WORKER, 0, 0, answer=["0", "0"], changed=changed)
+    await bench.call("enqueue_many", LATER, *one("a"))
+    assert "a" in (await bench.state())["own:other"]
+
+
 async def test_what_was_not_taken_goes_back_to_its_place_and_rings_another(bench: Bench) -> None:
     await given(bench, "a", "b")
     await bench.worker("other", "fn:default")

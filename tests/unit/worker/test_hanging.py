@@ -22,7 +22,11 @@ class World:
         self.page, self.last, self.wakes = Page.make(), 2, False
         self.asked: list[tuple[int, int]] = []
         self.again = asyncio.Event()
-        self.child: Any = SimpleNamespace(holder="w", label="w", page=self.page, ended=asyncio.Event())
+        self.said: list[tuple[str, bool]] = []
+        self.child: Any = SimpleNamespace(holder="w", label="w", page=self.page, ended=asyncio.Event(), say=self.say)
+
+    def say(self, word: str, *, work: bool) -> None:
+        self.said.append((word, work))
 
     async def withdraw(self, holder: str, taken: int = 0, upto: int = 0) -> tuple[int, int]:
         self.asked.append((taken, upto))
@@ -76,3 +80,13 @@ async def test_it_asks_again_while_it_hangs(world: World, monkeypatch: pytest.Mo
     world.page.taken, world.page.sign = 2, boottime() - 5
     await settle()
     assert len(world.asked) > 2
+
+
+async def test_one_that_hangs_no_longer_is_told_to_look_once(world: World) -> None:
+    """It was taken out of the idle, so nothing else would tell it of work."""
+    world.page.taken, world.page.sign = 2, boottime() - 5
+    await settle()
+    assert world.said == []
+    world.page.sign = boottime()
+    await settle()
+    assert world.said == [("look", True)]
