@@ -101,7 +101,7 @@ class Waits:
         return None
 
     async def _listen(self) -> None:
-        register = told = False
+        register = told = cut = False
         word = b""
         while True:
             if not told:
@@ -110,7 +110,9 @@ class Waits:
                 self._wanted.clear()
                 await self._wanted.wait()
             try:
-                word = await self._engine.workers.wait_bell(self.name, SWEEP)
+                # A cut line may have carried a word: look before listening again.
+                word = b"" if cut else await self._engine.workers.wait_bell(self.name, SWEEP)
+                cut = False
                 if told := len(word) > 1:
                     self._told(word)
                     continue
@@ -123,7 +125,7 @@ class Waits:
                 register = False
             except StorageError as error:
                 log.debug("waiting for results: %s", error)
-                register, word = True, b""
+                cut, told, word = True, False, b""
                 await asyncio.sleep(0.5)
             except Exception:  # a listener that dies would leave all handles waiting for ever
                 log.exception("waiting for results failed")
