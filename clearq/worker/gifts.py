@@ -39,6 +39,20 @@ class Gifts:
         self.taken = 0  #: number of the last one that was heard of
         self.astray = False  #: something may be missing: ask with :meth:`find`
         self._found = 0  #: up to here, what is still heard is old news
+        self._listening: asyncio.Task[None] | None = None
+
+    def begin(self) -> None:
+        """Listen until :meth:`end`; again, on a new line, when it listens already."""
+        if self._listening is not None:
+            self._listening.cancel()
+        self._listening = asyncio.create_task(self.listen(), name="bell")
+
+    async def end(self) -> None:
+        """Listen no more."""
+        if self._listening is not None:
+            self._listening.cancel()
+            await asyncio.gather(self._listening, return_exceptions=True)
+            self._listening = None
 
     async def listen(self) -> None:
         """Until cancelled."""
@@ -60,6 +74,8 @@ class Gifts:
     def told(self, count: int) -> None:
         """The server has given so many, says the parent's heartbeat."""
         if count > self.taken:
+            if self._listening is not None:
+                self.begin()  # the line may be dead though nobody has closed it: each word would wait for a heartbeat
             self._miss()
 
     async def find(self) -> dict[str, str]:

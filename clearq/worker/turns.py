@@ -91,8 +91,8 @@ class Turns:
     async def run(self) -> None:
         """Take turns until drained and nothing is left to report. Raises Gone."""
         self._page.sign = self._clock()
-        listening = asyncio.create_task(self._gifts.listen(), name="bell")
-        helpers = [listening, asyncio.create_task(self._tend(), name="tend")]
+        self._gifts.begin()
+        helpers = [asyncio.create_task(self._tend(), name="tend")]
         try:
             while not (self._draining and not self._ends and not self._runner.calls):
                 if not self._ends and not self._look:
@@ -104,6 +104,7 @@ class Turns:
         finally:
             for helper in [*helpers, *self._checks]:
                 helper.cancel()
+            await self._gifts.end()
             await asyncio.gather(*helpers, *self._checks, return_exceptions=True)
 
     def look(self) -> None:

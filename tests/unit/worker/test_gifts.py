@@ -126,6 +126,30 @@ async def test_the_parents_word(world: World) -> None:
     assert world.gifts.astray
 
 
+async def test_what_the_parent_knows_and_the_line_did_not_say_makes_a_new_line(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = []
+    dead: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+
+    async def listen(holder: str, timeout: float) -> Handed | bool:
+        lines.append(holder)
+        return await (dead if len(lines) == 1 else world.says.get())  # type: ignore[return-value]
+
+    monkeypatch.setattr(world, "listen", listen)
+    world.gifts.begin()
+    await asyncio.sleep(0)
+    world.gifts.told(1)
+    world.holds = Held(1, {})
+    await world.gifts.find()
+    world.says.put_nowait(gift(2))
+    async with asyncio.timeout(10):
+        while not world.taken:
+            await asyncio.sleep(0)
+    await world.gifts.end()
+    assert (world.taken, world.gifts.astray, dead.cancelled()) == (["t2"], False, True)
+
+
 async def test_a_cut_line_may_have_carried_one(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "PAUSE_FIRST", 0.0)
     listening = asyncio.create_task(world.gifts.listen())
