@@ -28,5 +28,5 @@ if ARGV[7] ~= '' then call('HSET', key, 'priority', ARGV[7]) end
 local score = int((1000 - tonumber(ARGV[7] ~= '' and ARGV[7] or '0')) * BAND + next_places(queue, 1))
 local lane = lane_of(queue, fn, task.app)
 if paused or not give(lane, queue, id, task, score, now) then call('ZADD', P .. lane, score, id) end
-emit_functions(now, 'queued', { [fn] = 1 })
+call('XADD', P .. 'events.fn', 'MAXLEN', '~', EVENT_ENTRIES, '*', 'at', now, 'name', 'queued', fn, '1')
 return { 'queued' }
