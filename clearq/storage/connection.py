@@ -188,9 +188,16 @@ class Storage:
 
         ``then`` is called with the answer, or with an exception: then :meth:`hot` tries again and says it properly.
         """
-        if self._wire is None or not self._wire.open:
+        wire, script = self._wire, scripts.load(name)
+        if wire is None or not wire.open:
             return False
-        self._wire.call_at_once(then, "EVALSHA", scripts.load(name).sha, 1, self.keys.meta, *arguments)
+
+        def answered(answer: Any) -> None:
+            if isinstance(answer, ReplyError) and str(answer).startswith("NOSCRIPT") and wire.open:
+                wire.call_at_once(lambda _: None, "SCRIPT", "LOAD", script.source)  # for the next time
+            then(answer)
+
+        wire.call_at_once(answered, "EVALSHA", script.sha, 1, self.keys.meta, *arguments)
         return True
 
     async def _connect_wire(self) -> Wire:
