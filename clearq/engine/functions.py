@@ -38,6 +38,10 @@ class Functions:
         self._long: Counter[str] = Counter()  #: queues that the short script did not know how to deal with
         self._sending: set[asyncio.Task[None]] = set()
 
+    async def warm(self) -> None:
+        """Make ready what the first call, and the wait for its result, need. Raises StorageUnavailable."""
+        await self._storage.warm("enqueue_one", "wait_many")
+
     def enqueue(self, call: Call) -> asyncio.Future[str]:
         """Enqueue one. It leaves at once; while an answer is awaited, calls of the same loop turn leave as one script.
 

@@ -94,7 +94,13 @@ class FunctionFace(ABC):
                 for other in [other for other in self._clients if other.is_closed()]:
                     self._clients.pop(other, None)
                     self._connecting.pop(other, None)
-                self._clients[loop] = Client(await self._connect())
+                engine = await self._connect()
+                try:
+                    await engine.functions.warm()
+                except BaseException:
+                    await engine.close()
+                    raise
+                self._clients[loop] = Client(engine)
         self.ready = self._clients[loop]
         return self.ready
 

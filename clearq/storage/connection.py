@@ -178,6 +178,15 @@ class Storage:
 
         return await self._patience.repeat(send, patience)
 
+    async def warm(self, *names: str) -> None:
+        """Make ready what :meth:`hot` needs for these scripts, so that the first call need not.
+
+        Raises StorageUnavailable or StorageDenied.
+        """
+        for name in names:
+            scripts.load(name)
+        await self._patience.repeat(self._connect_wire)
+
     @property
     def hot_idle(self) -> bool:
         """Does the thin connection stand, and wait for no answer?"""

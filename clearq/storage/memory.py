@@ -109,6 +109,9 @@ class MemoryStorage(Storage):
         """The same, in bytes."""
         return await self._run(self._bytes, name, arguments)
 
+    async def warm(self, *names: str) -> None:
+        """There is nothing to make ready."""
+
     async def _run(self, client: redis.Redis, name: str, arguments: Sequence[Argument]) -> Any:
         await self._pass_time()
         script = scripts.load(name)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Set
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -50,6 +51,7 @@ class Script:
     sha: str
 
 
+@cache
 def _constants() -> str:
     table = ", ".join(
         f"{before} = {{ {', '.join(f'{after} = true' for after in sorted(followers))} }}"
@@ -79,7 +81,7 @@ def load(name: str) -> Script:
     for kind, library in _INCLUDE.findall(body):
         libraries[kind] += _pieces(_library(library))
     body = _INCLUDE.sub("", body)
-    pieces = _pieces(_constants()) + libraries["include"]
+    pieces = [*_pieces(_constants()), *libraries["include"]]
     at_once = _used(pieces, _words(_LATER.sub("", body)))
     if libraries["later"]:
         wanted, rest = set(_LATER.findall(body)), libraries["later"]
@@ -89,6 +91,7 @@ def load(name: str) -> Script:
     return Script(name, source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest())
 
 
+@cache
 def _library(name: str) -> str:
     """One with those that it includes itself."""
     text = (files("clearq.storage") / "lua" / "lib" / f"{name}.lua").read_text("utf-8")
@@ -103,28 +106,31 @@ def _later(pieces: list[str], names: set[str]) -> str:
     )
 
 
-def _pieces(library: str) -> list[str]:
+@cache
+def _pieces(library: str) -> tuple[str, ...]:
     """A library's definitions, without comments: each begins with ``local`` at the start of a line."""
     code = re.sub(r"^ *--.*\n", "", library + "\n", flags=re.MULTILINE)
-    return re.split(r"^(?=local )", code, flags=re.MULTILINE)
+    return tuple(re.split(r"^(?=local )", code, flags=re.MULTILINE))
 
 
-def _words(code: str) -> set[str]:
-    return set(re.findall(r"\w+", code))
+@cache
+def _words(code: str) -> frozenset[str]:
+    return frozenset(re.findall(r"\w+", code))
 
 
-def _defined(piece: str) -> set[str]:
+@cache
+def _defined(piece: str) -> frozenset[str]:
     found = _DEFINES.match(piece)
-    return set(found[1].split(", ")) if found else set()
+    return frozenset(found[1].split(", ")) if found else frozenset()
 
 
-def _used(pieces: list[str], words: set[str]) -> list[str]:
+def _used(pieces: list[str], words: Set[str]) -> list[str]:
     """Those that these words need, directly or not. A definition uses only what stands before it."""
     kept, words = list[str](), set(words)
     for piece in reversed(pieces):
         if words & _defined(piece):
             kept.append(piece)
-            words |= _words(piece)
+            words = words | _words(piece)
     return kept[::-1]
 
 
