@@ -9,9 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import shlex
 import socket
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -28,24 +27,22 @@ from clearq.engine.prometheus import render
 from clearq.errors import (
     ConfigurationError,
     NameTaken,
-    QueueExists,
-    QueueNotFound,
     Stale,
     StorageError,
     UsageError,
 )
-from clearq.models import Lane, WorkerInfo
-from clearq.models.limit import Size
+from clearq.models import WorkerInfo
 from clearq.periodic import Duties, Duty
 from clearq.settings import Settings
 from clearq.worker.brood import Child
 from clearq.worker.burst import until_idle
 from clearq.worker.counts import Counts
-from clearq.worker.follow import follow, turn_to
 from clearq.worker.hanging import Hanging
+from clearq.worker.heartbeats import Heartbeats
 from clearq.worker.link import Message
 from clearq.worker.neighbours import warn_of_others
 from clearq.worker.options import WorkerOptions
+from clearq.worker.served import Served
 from clearq.worker.spare import Spare
 
 log = logging.getLogger("clearq.worker")
@@ -74,10 +71,7 @@ class Parent:
     counts: Counts = field(default_factory=Counts)
     scrapes: socket.socket | None = None  #: where metrics of its own are served, if anywhere
     token: str = ""  #: that scrapes must bear
-    _queue_ids: tuple[str, ...] = ()
-    _limits: Sequence[Sequence[str]] = ()
-    _fair: frozenset[str] = frozenset()
-    _lane: str = "function"
+    _served: Served | None = None
     _rules: list[CronRule] = field(default_factory=list)
     _engine: Engine | None = None
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
@@ -91,6 +85,13 @@ class Parent:
         if self._engine is None:
             raise UsageError("the worker has not begun")
         return self._engine
+
+    @property
+    def served(self) -> Served:
+        """The queues that it takes from, once the first child has said of the app."""
+        if self._served is None:
+            raise UsageError("the worker has not begun")
+        return self._served
 
     def stop(self) -> None:
         """Claim nothing more, let running functions end within the grace, hand back the rest. Twice: at once."""
@@ -113,9 +114,10 @@ class Parent:
                 duties.start(Duty("cron", LONGEST_SLEEP, CronWatch(self.engine.cron, self._rules).tick))
             for number in range(self.options.processes):
                 self._job(self._look_after(number), f"child {number}")
-            self._job(self._beat_always(), "heartbeat")
-            duties.start(Duty("queues", self.engine.storage.settings.heartbeat, self._follow_queues))
+            self._job(Heartbeats(self.engine, self.children.values).run(), "heartbeat")
             self._job(Hanging(self.engine.functions, self.children.values).run(), "hanging")
+            heartbeat = self.engine.storage.settings.heartbeat
+            duties.start(Duty("queues", heartbeat, lambda: self.served.follow(self.children.values())))
             self._job(self.counts.run(self), "counts")
             if self.scrapes is not None:
                 where = await stack.enter_async_context(serving(self.scrapes, self.metrics, self.token))
@@ -160,17 +162,16 @@ class Parent:
             )
         settings = Settings(**hello["settings"])
         self._engine = await Engine.connect(settings)
-        self._lane = f"function.{hello['app']}" if hello.get("app") else "function"
         self.concurrency = int(hello["concurrency"])
         self._rules = [CronRule.from_plain(rule) for rule in hello["rules"]]
         self.queues = self.options.queues or tuple(hello["queues"])
-        self._fair = frozenset(hello.get("fair", ()))
-        self._queue_ids = tuple([await self._queue(name) for name in self.queues])
-        self._limits = hello.get("limits", ())
-        await self._declare_limits(self._limits)
+        kind = f"function.{hello['app']}" if hello.get("app") else "function"
+        fair, limits = frozenset(hello.get("fair", ())), hello.get("limits", ())
+        self._served = Served(self._engine, self.queues, kind, fair, limits)
+        await self._served.prepare()
         for child in tuple(self.children.values()):
             await self._join(child)
-        await warn_of_others(self.engine, self._lanes(), hello["functions"])
+        await warn_of_others(self.engine, self.served.lanes, hello["functions"])
 
     async def _first_hello(self) -> Message:
         """What the first child says of the app. One that a signal ends before it could is followed by another."""
@@ -199,32 +200,6 @@ class Parent:
         child.begin(number, self.options, self.given)
         return child
 
-    async def _queue(self, name: str) -> str:
-        """The id of that queue, which is made when there is none: a fair one where the app's functions give keys."""
-        try:
-            queue = await self.engine.queues.get(name)
-        except QueueNotFound:
-            try:
-                queue = await self.engine.queues.create(name, fair=name in self._fair)
-            except QueueExists:
-                queue = await self.engine.queues.get(name)
-        if name in self._fair and not queue.fair:
-            log.warning(
-                "queue %r is not fair, so it refuses calls with fair=; while nothing waits in it, "
-                "`clearq queue fair %s --on` changes that",
-                queue.name,
-                shlex.quote(queue.name),
-            )
-        return queue.id
-
-    async def _declare_limits(self, limits: Sequence[Sequence[str]]) -> None:
-        """What the app says of its limits holds from now on, unless somebody has set a size by hand."""
-        for queue, name, text in limits:
-            size = Size.stored(text)
-            holds = await self.engine.limits.declare(await self._queue(queue), name, size)
-            if holds != size:
-                log.warning("limit %s of queue %s was set to %s by hand; the app declares %s", name, queue, holds, size)
-
     async def _join(self, child: Child) -> bool:
         """Register a child that has loaded its app, and let it work. False: it could not load it, or we end."""
         hello = await child.hello
@@ -235,14 +210,14 @@ class Parent:
             child.kill()
             return False
         host = socket.gethostname().split(".")[0] or "localhost"
-        child.queues = self._queue_ids
+        child.queues = self.served.ids
         info = WorkerInfo(
             label="-",
             kind="function",
             host=host,
             pid=child.process.pid,
             version=__version__,
-            lanes=self._lanes(),
+            lanes=self.served.lanes,
             slots=int(hello["concurrency"]),
             declares=await self.engine.declared.say(hello["functions"]),
         )
@@ -259,49 +234,6 @@ class Parent:
         return True
 
     # ---- keeping
-
-    async def _beat_always(self) -> None:
-        """A heartbeat for each child, as long as there are any."""
-        heartbeat = self.engine.storage.settings.beat_every
-        while True:
-            held = [child for child in self.children.values() if child.holder and not child.ended.is_set()]
-            good = await asyncio.gather(*(self._beat(child) for child in held))
-            await asyncio.sleep(heartbeat if all(good) else min(heartbeat, 1.0))
-
-    async def _follow_queues(self) -> None:
-        ids = await follow(self.engine, self.queues, self._queue_ids)
-        if ids != self._queue_ids:
-            await self._declare_limits(self._limits)
-            self._queue_ids = ids
-        await turn_to(self.engine, self.children.values(), self._lanes())
-
-    async def _beat(self, child: Child) -> bool:
-        if child.suspended:
-            return True
-        if 0 < child.page.deadline < boottime() - self.engine.storage.settings.dead_after:
-            log.error("%s: a function is past its timeout and blocks its process, which is ended", child.label)
-            child.kill()
-            return True
-        sent, load = boottime(), child.page.load
-        metrics: dict[str, float] = {"busy": load.running, "ready": load.ready, "done": load.done}
-        metrics |= {"failed": load.failed, "run_seconds": load.ran, "lag_seconds": load.lagged}
-        state = f"{load.running} running" if load.running else "idle"
-        try:
-            beat = await self.engine.workers.beat(child.holder, {}, metrics=metrics, state=state, patience=2.0)
-        except StorageError as error:
-            log.warning("no heartbeat: %s", error)
-            return False
-        except Exception:
-            log.exception("no heartbeat")
-            return False
-        if beat.gone:
-            log.warning("%s was thought dead: what it ran is run elsewhere; it begins anew", child.label)
-            child.kill()
-            return True
-        if not child.ended.is_set():
-            child.page.beat = sent
-            child.say("look", work=beat.work, given=beat.given)
-        return True
 
     async def _look_after(self, number: int) -> None:
         """A child, and those that follow it when it dies."""
@@ -369,11 +301,8 @@ class Parent:
             await asyncio.wait(watchers, timeout=self.engine.storage.settings.patience)
 
     async def _burst(self) -> None:
-        await until_idle(self.engine, self._lanes, lambda: list(self.children.values()))
+        await until_idle(self.engine, lambda: self.served.lanes, lambda: list(self.children.values()))
         self.stop()
-
-    def _lanes(self) -> tuple[Lane, ...]:
-        return tuple(Lane(queue=queue, kind=self._lane) for queue in self._queue_ids)
 
     def _job(self, work: Any, name: str) -> None:
         job: asyncio.Task[None] = asyncio.create_task(work, name=name)
