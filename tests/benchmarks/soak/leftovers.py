@@ -8,7 +8,7 @@ from tests.benchmarks.soak.app import KEEP
 #: Beginnings of keys that may stay: the queues, who works, what happened and how often.
 STAYS = (
     *("meta", "queues", "queue:", "workers", "worker:", "labels", "beats", "events", "events.fn", "series:"),
-    *("cron", "idle:", "duty:", "bell:", "todo", "tally"),
+    *("cron", "idle:", "duty:", "bell:", "todo", "tally", "declared:"),
 )
 
 

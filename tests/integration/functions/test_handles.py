@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from clearq import Clearq, as_completed, gather
-from clearq.engine.calls import End, Given
+from clearq.engine.calls import Call, End, Given
+from clearq.engine.ids import new_id
 from clearq.errors import (
     ConflictError,
     FunctionFailed,
@@ -467,15 +468,22 @@ async def test_one_app_in_several_loops(app: Clearq, hand: Hand, double: Any) ->
 async def test_calls_of_one_moment_travel_together(app: Clearq, double: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = await app.engine()
     sent: list[str] = []
-    hot = engine.storage.hot
+    hot, hot_now = engine.storage.hot, engine.storage.hot_now
 
     async def counted(name: str, *arguments: Any, **options: Any) -> Any:
         sent.append(name)
         return await hot(name, *arguments, **options)
 
+    def counted_now(then: Any, name: str, *arguments: Any) -> bool:
+        sent.append(name)
+        return hot_now(then, name, *arguments)
+
+    await engine.functions.enqueue_many([Call(new_id(), "double", b"[0]")])  # the server knows the script
     monkeypatch.setattr(engine.storage, "hot", counted)
+    monkeypatch.setattr(engine.storage, "hot_now", counted_now)
     handles = await asyncio.gather(*(double.enqueue(number) for number in range(100)))
-    assert (len(handles), sent) == (100, ["enqueue_many"])
+    # The first leaves at once, for nothing was under way; the others did not wait for its answer.
+    assert (len(handles), sent) == (100, ["enqueue_one", "enqueue_many"])
 
 
 async def test_one_bad_neighbour_fails_alone(double: Any) -> None:
