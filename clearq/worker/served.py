@@ -1,10 +1,14 @@
-"""The queues that a worker takes from, and what its app says of them: which are fair, and their limits by key."""
+"""The queues that a worker takes from, and what its app says of them: which are fair, and their limits by key.
+
+A queue's id is never used again: one that is deleted and made again by the same name has another. Without following
+it a worker would go on looking at the old one, and what is enqueued by name would wait for ever.
+"""
 
 from __future__ import annotations
 
 import logging
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from clearq.engine import Engine
@@ -12,7 +16,6 @@ from clearq.errors import QueueExists, QueueNotFound
 from clearq.models import Lane
 from clearq.models.limit import Size
 from clearq.worker.brood import Child
-from clearq.worker.follow import follow, turn_to
 
 log = logging.getLogger("clearq.worker")
 
@@ -40,11 +43,22 @@ class Served:
 
     async def follow(self, children: Iterable[Child]) -> None:
         """Let children go on with the successors of queues that were deleted. Raises StorageError: call it again."""
-        ids = await follow(self.engine, self.names, self.ids)
+        ids = await self._successors()
         if ids != self.ids:
             await self._declare_limits()
             self.ids = ids
-        await turn_to(self.engine, children, self.lanes)
+        for child in tuple(children):
+            if child.holder and not child.ended.is_set() and child.queues != ids:
+                child.say("queues", queues=ids)
+                await self.engine.workers.listen(child.holder, self.lanes)
+                child.queues = ids
+
+    async def _successors(self) -> tuple[str, ...]:
+        """The ids, of queues that are gone those that have their names now."""
+        found: Mapping[str, str] = await self.engine.queues.successors(dict(zip(self.ids, self.names, strict=True)))
+        for old, new in found.items():
+            log.warning("queue %s was deleted and made again: this worker goes on with the new one, %s", old, new)
+        return tuple(found.get(id, id) for id in self.ids)
 
     async def _queue(self, name: str) -> str:
         """The id of that queue, which is made when there is none: a fair one where the app's functions give keys."""
