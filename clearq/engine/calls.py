@@ -68,7 +68,7 @@ class Turn(NamedTuple):
     coming: bool = False  #: nothing was taken, but something was given whose word is still on its way
 
 
-class Handed(NamedTuple):
+class Gift(NamedTuple):
     """A function that was given to a worker while it waited, by whoever enqueued it."""
 
     number: int  #: counts what was given to this worker, from 1
@@ -78,7 +78,7 @@ class Handed(NamedTuple):
 class Held(NamedTuple):
     """What a holder answers for."""
 
-    handed: int  #: the number of the last one given to it
+    last: int  #: the number of the last one given to it
     fences: dict[str, str]  #: by task id
 
 
@@ -113,8 +113,7 @@ def packed_plain(call: Call) -> list[bytes | str | int] | None:
         return None
     if extra and (len(extra) > 1 or "app" not in extra):
         return None
-    queue = call.queue if call.queue == "default" else slug(call.queue)
-    return ["", call.id, call.queue, queue, call.fn, call.args, call.priority or "", extra.get("app", "")]
+    return ["", call.id, call.queue, _slug(call.queue), call.fn, call.args, call.priority or "", extra.get("app", "")]
 
 
 def packed(call: Call) -> list[bytes | str | int]:
@@ -124,7 +123,7 @@ def packed(call: Call) -> list[bytes | str | int]:
     flat: list[bytes | str | int] = [
         call.id,
         call.queue,
-        slug(call.queue) if call.queue != "default" else "default",
+        _slug(call.queue),
         call.fn,
         call.args,
         call.priority or "",
@@ -148,7 +147,7 @@ def unpacked(entries: list[list[Any]], origins: list[Any]) -> list[Given]:
     return given
 
 
-def handed(word: bytes) -> Handed:
+def unwrapped(word: bytes) -> Gift:
     """What stands in the list of a worker: a line of numbers, then the texts in one piece."""
     head, _, body = word.partition(b"\n")
     number, at, *lengths = map(int, head.split())
@@ -159,7 +158,11 @@ def handed(word: bytes) -> Handed:
     id, fence, queue, fn, options = texts
     enqueued = at / 1000
     names = (id.decode(), fence.decode(), fn.decode())
-    return Handed(number, Given(*names, body[start:], enqueued, 0, 0, options, queue.decode(), enqueued))
+    return Gift(number, Given(*names, body[start:], enqueued, 0, 0, options, queue.decode(), enqueued))
+
+
+def _slug(queue: str) -> str:
+    return queue if queue == "default" else slug(queue)  # the usual one costs nothing
 
 
 def _given(entry: list[Any], queue: str) -> Given:

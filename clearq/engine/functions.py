@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from clearq.engine.answers import missing_task, not_fair
-from clearq.engine.calls import Call, End, Handed, Held, SetAside, State, Turn, handed, packed, packed_plain, unpacked
+from clearq.engine.calls import Call, End, Gift, Held, SetAside, State, Turn, packed, packed_plain, unpacked, unwrapped
 from clearq.engine.ids import nonce
 from clearq.errors import UsageError
 from clearq.models.queue import slug
@@ -177,7 +177,7 @@ class Functions:
         origins = answer[3] if len(answer) > 3 else []
         return Turn(word == b"dead", unpacked(claims, origins), [id.decode() for id in stale], word == b"given")
 
-    async def listen(self, holder: str, timeout: float) -> Handed | bool:
+    async def listen(self, holder: str, timeout: float) -> Gift | bool:
         """Wait, at most ``timeout`` seconds, for a function that is given to this holder; True: it was rung, to look.
 
         Raises StorageUnavailable; a word that was on its way is lost then: ask for :meth:`held`.
@@ -187,7 +187,7 @@ class Functions:
         heard = await self._storage.bell(gifts, keys("bell", holder), timeout=timeout)
         if heard is None:
             return False
-        return handed(heard[1]) if heard[0] == gifts else True
+        return unwrapped(heard[1]) if heard[0] == gifts else True
 
     async def held(self, holder: str) -> Held:
         """What this holder answers for. What :meth:`listen` would still tell of it is told no more."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from clearq.engine.calls import Given, Handed
+from clearq.engine.calls import Gift, Given
 from clearq.engine.functions import Functions
 from clearq.errors import StorageError
 from clearq.worker.page import Page
@@ -88,13 +88,13 @@ class Gifts:
             raise
         # A server that knows of fewer than we had heard of has come back without its last writes: it gives those
         # numbers once more, and what comes with them is no old news.
-        forgot = held.handed < before
-        self._found = self.taken = self._page.taken = held.handed if forgot else max(self.taken, held.handed)
+        forgot = held.last < before
+        self._found = self.taken = self._page.taken = held.last if forgot else max(self.taken, held.last)
         return held.fences
 
-    def hear(self, handed: Handed) -> None:
+    def hear(self, gift: Gift) -> None:
         """One was given to us."""
-        number = handed.number
+        number = gift.number
         if number <= self._found:
             return
         # First say that it is taken, then look whether it was withdrawn: the parent does the same the other way
@@ -104,7 +104,7 @@ class Gifts:
         if number <= self._page.withdrawn:
             self._miss()
             return
-        self._take(handed.given)
+        self._take(gift.given)
         if missing:
             self._miss()
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from clearq.engine.calls import Given, Handed, handed
+from clearq.engine.calls import Gift, Given, unwrapped
 from tests.support.bench import LATER, NOW, TASK, Bench, score
 from tests.support.state import GONE
 
@@ -155,7 +155,7 @@ async def test_a_worker_that_waits_is_given_it_at_once(bench: Bench) -> None:
             "events.fn": batch(),
         },
     )
-    assert handed(word.encode()) == Handed(
+    assert unwrapped(word.encode()) == Gift(
         1, Given(TASK, fence, "app.f", b"[1]", LATER / 1000, 0, 0, options.encode(), "default", LATER / 1000)
     )
     await bench.refuse("enqueue_many", LATER, *one(options=options), answer=["queued"])

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.integration.lua.test_enqueue_many import batch, idle, lean, one
-from tests.support.bench import LATER, NOW, TASK, Bench, score
+from tests.integration.lua.test_enqueue_many import idle, one
+from tests.support.bench import LATER, NOW, TASK, Bench
 from tests.support.state import State, forget
 
 
@@ -15,17 +15,8 @@ def plain(id: str = TASK, queue: str = "default", *, args: str = "[1]", priority
     return "enqueue_one", LATER, id, queue, queue, "app.f", args, priority, app
 
 
-async def test_a_lean_task(bench: Bench) -> None:
-    await bench.check(
-        *plain(),
-        answer=["queued"],
-        changed={
-            f"t:{TASK}": lean(),
-            "fn:default": {TASK: score(1)},
-            "queue:default": {"place": "16"},
-            "events.fn": batch(),
-        },
-    )
+async def test_the_same_again_and_another_task_with_that_id(bench: Bench) -> None:
+    assert await bench.call(*plain()) == ["queued"]
     await bench.refuse(*plain(), answer=["queued"])
     await bench.refuse(*plain(args="[2]"), answer=["exists"])
 

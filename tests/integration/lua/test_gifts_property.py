@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from clearq.engine.calls import Given, Handed, Held, handed
+from clearq.engine.calls import Gift, Given, Held, unwrapped
 from clearq.worker.gifts import Gifts
 from tests.integration.lua.test_enqueue_many import one
 from tests.support.bench import NOW, Bench
@@ -45,7 +45,7 @@ class Worker:
         self.gifts = Gifts(functions, id, page, self.take, lambda: None)
         self.running: dict[str, str] = {}
         self.ends: list[str] = []
-        self.line: deque[Handed] = deque()  #: words that the server has sent and the process has not read
+        self.line: deque[Gift] = deque()  #: words that the server has sent and the process has not read
         self.number = 0
 
     def take(self, given: Given) -> None:
@@ -87,7 +87,7 @@ class Worker:
     async def send(self) -> None:
         """The server answers the wait for a word."""
         if (word := await self.world.bench.command("LPOP", f"given:{self.id}")) is not None:
-            self.line.append(handed(word.encode()))
+            self.line.append(unwrapped(word.encode()))
 
     def hear(self) -> None:
         if self.line:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from clearq.engine.calls import Given, Handed, Held
+from clearq.engine.calls import Gift, Given, Held
 from clearq.errors import StorageUnavailable
 from clearq.worker import gifts as module
 from clearq.worker.gifts import Gifts
@@ -21,7 +21,7 @@ class World:
     def __init__(self) -> None:
         functions: Any = self
         self.page, self.taken, self.looks = Page.make(), [], 0
-        self.says: asyncio.Queue[Handed | bool | Exception] = asyncio.Queue()
+        self.says: asyncio.Queue[Gift | bool | Exception] = asyncio.Queue()
         self.holds: Held | Exception = Held(0, {})
         self.gifts = Gifts(functions, "w", self.page, self.take, self.look)
 
@@ -33,7 +33,7 @@ class World:
     def look(self) -> None:
         self.looks += 1
 
-    async def listen(self, holder: str, timeout: float) -> Handed | bool:
+    async def listen(self, holder: str, timeout: float) -> Gift | bool:
         said = await self.says.get()
         if isinstance(said, Exception):
             raise said
@@ -52,8 +52,8 @@ async def world() -> AsyncIterator[World]:
     made.page.close()
 
 
-def gift(number: int) -> Handed:
-    return Handed(number, Given(f"t{number}", f"1.g{number}x1", "f", b"[]", 0.0, 0, 0, b""))
+def gift(number: int) -> Gift:
+    return Gift(number, Given(f"t{number}", f"1.g{number}x1", "f", b"[]", 0.0, 0, 0, b""))
 
 
 async def test_in_order(world: World) -> None:
@@ -132,7 +132,7 @@ async def test_what_the_parent_knows_and_the_line_did_not_say_makes_a_new_line(
     lines = []
     dead: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
 
-    async def listen(holder: str, timeout: float) -> Handed | bool:
+    async def listen(holder: str, timeout: float) -> Gift | bool:
         lines.append(holder)
         return await (dead if len(lines) == 1 else world.says.get())  # type: ignore[return-value]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from clearq.engine.calls import End, Given, Handed, Held, Turn
+from clearq.engine.calls import End, Gift, Given, Held, Turn
 from clearq.engine.declared import Present, Speaker
 from clearq.functions.options import Options
 from clearq.functions.registry import Registered, Registry
@@ -38,7 +38,7 @@ class FakeEngine:
 
     def __init__(self) -> None:
         self.asked: asyncio.Queue[Asked] = asyncio.Queue()
-        self.heard: asyncio.Queue[Handed | bool] = asyncio.Queue()
+        self.heard: asyncio.Queue[Gift | bool] = asyncio.Queue()
         self.holds = Held(0, {})
         self.functions = self.workers = self.declared = self
         self.present_workers = Present(0, {})
@@ -66,7 +66,7 @@ class FakeEngine:
         await asyncio.Event().wait()
         return True
 
-    async def listen(self, holder: str, timeout: float) -> Handed | bool:
+    async def listen(self, holder: str, timeout: float) -> Gift | bool:
         return await self.heard.get()
 
     async def held(self, holder: str) -> Held:
@@ -220,15 +220,15 @@ async def test_who_hands_back_what_another_knows_does_not_stand_among_the_idle(
     assert asked.count == 4, "a moment later it looks again"
 
 
-def handed(number: int, id: str) -> Handed:
-    return Handed(number, Given(id, f"1.g{number}x1", id[0], b"[]", 0.0, 0, 0, b""))
+def gift(number: int, id: str) -> Gift:
+    return Gift(number, Given(id, f"1.g{number}x1", id[0], b"[]", 0.0, 0, 0, b""))
 
 
 async def test_it_begins_what_it_is_given_and_reports_its_end_in_the_turn_that_follows(world: World) -> None:
     asked = await world.next()
     assert (asked.room, asked.taken) == (4, 0)
     asked.give()
-    world.engine.heard.put_nowait(handed(1, "n1"))
+    world.engine.heard.put_nowait(gift(1, "n1"))
     asked = await world.next()
     assert [end.id for end in asked.ends] == ["n1"]
     assert (world.begun, asked.room, asked.taken, world.page.taken) == (1, 4, 1, 1)
@@ -237,7 +237,7 @@ async def test_it_begins_what_it_is_given_and_reports_its_end_in_the_turn_that_f
 async def test_what_runs_takes_its_room(world: World) -> None:
     (await world.next()).give("w1")
     await world.settle()
-    world.engine.heard.put_nowait(handed(1, "w2"))
+    world.engine.heard.put_nowait(gift(1, "w2"))
     assert (await world.next()).room == 2
 
 
@@ -254,7 +254,7 @@ async def test_what_is_given_to_one_that_ends_is_handed_back(world: World) -> No
     await world.settle()
     world.turns.drain(60.0)
     asked = await world.next()
-    world.engine.heard.put_nowait(handed(1, "w2"))
+    world.engine.heard.put_nowait(gift(1, "w2"))
     await world.settle()
     asked.give()
     asked = await world.next()
@@ -267,10 +267,10 @@ async def test_a_word_that_was_lost_is_asked_for(world: World) -> None:
     (await world.next()).give("w3")
     await world.settle()
     world.engine.holds = Held(2, {"w1": "1.g1x1", "w2": "1.g2x1", "w3": "1.n"})
-    world.engine.heard.put_nowait(handed(2, "w2"))
+    world.engine.heard.put_nowait(gift(2, "w2"))
     asked = await world.next()
     assert [(end.id, end.fence, end.how) for end in asked.ends] == [("w1", "1.g1x1", "release")]
     assert asked.taken == 2
-    world.engine.heard.put_nowait(handed(1, "w1"))  # it comes after all: too late
+    world.engine.heard.put_nowait(gift(1, "w1"))  # it comes after all: too late
     await world.settle()
     assert world.begun == 2
