@@ -12,6 +12,7 @@ from clearq._version import __version__
 
 if TYPE_CHECKING:
     from clearq.app import Clearq
+    from clearq.errors import FunctionFailed, TaskNotFound, WaitTimeout
     from clearq.functions.context import current
     from clearq.functions.handle import Handle, as_completed, gather
     from clearq.functions.inject import inject
@@ -25,12 +26,15 @@ __all__ = [
     "Cancel",
     "Clearq",
     "Fail",
+    "FunctionFailed",
     "Handle",
     "Logger",
     "Retry",
     "Snooze",
     "Task",
+    "TaskNotFound",
     "TaskTypes",
+    "WaitTimeout",
     "__version__",
     "as_completed",
     "current",
@@ -43,12 +47,15 @@ _HOMES = {
     "Clearq": "clearq.app",
     "Cancel": "clearq.functions.signals",
     "Fail": "clearq.functions.signals",
+    "FunctionFailed": "clearq.errors",
     "Handle": "clearq.functions.handle",
     "Logger": "clearq.sdk.logger",
     "Retry": "clearq.functions.signals",
     "Snooze": "clearq.functions.signals",
     "Task": "clearq.sdk.task",
+    "TaskNotFound": "clearq.errors",
     "TaskTypes": "clearq.sdk.task_types",
+    "WaitTimeout": "clearq.errors",
     "as_completed": "clearq.functions.handle",
     "current": "clearq.functions.context",
     "gather": "clearq.functions.handle",
